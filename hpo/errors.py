@@ -1,0 +1,121 @@
+"""What can go wrong, by whose fault it is.
+
+::
+
+    HpoError
+    ├── UserError             exit 2: nothing was started
+    │   ├── InputError        the input file: one or many complaints, each `file:line: sentence`
+    │   └── UsageError        the command line, or an experiment or a trial that is not there
+    ├── RunError              exit 1: it started and could not go on
+    │   ├── StorageError      a full disk, a folder that cannot be written
+    │   └── SchedulerError    sbatch and its family refused, or did not answer
+    └── InternalError         exit 70: a fault of ours
+
+Callers choose a level; `exit_code` is what `hpo` ends with.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class HpoError(Exception):
+    """The root of everything that hpo raises on purpose; its text is a sentence for the user."""
+
+    exit_code = 1
+
+
+class UserError(HpoError):
+    """Something the user wrote is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class UsageError(UserError):
+    """The command line is wrong, or names an experiment or a trial that does not exist."""
+
+
+class RunError(HpoError):
+    """It started and could not go on."""
+
+    exit_code = 1
+
+
+class StorageError(RunError):
+    """A full disk, or a folder that cannot be written."""
+
+
+class SchedulerError(RunError):
+    """The cluster's scheduler refused, or did not answer."""
+
+
+class InternalError(HpoError):
+    """A fault of ours; the message asks for a report."""
+
+    exit_code = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that is wrong, or worth a warning, and where it stands.
+
+    `file` is None for what was given on the command line, `line` counts from 1 and is None when the
+    complaint is about the file as a whole.
+    """
+
+    message: str
+    file: Path | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        if self.file is None:
+            return self.message
+        where = f"{self.file}:{self.line}" if self.line else f"{self.file}"
+        return f"{where}: {self.message}"
+
+
+class InputError(UserError):
+    """All mistakes of an input file, in the order of their lines; `str()` is a line for each."""
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        self.complaints = tuple(complaints)
+        super().__init__("\n".join(str(c) for c in self.complaints))
+
+
+@dataclass(slots=True)
+class Complaints:
+    """Collects errors and warnings while an input is read, so that all are reported at once."""
+
+    errors: list[Complaint] = field(default_factory=list)
+    warnings: list[Complaint] = field(default_factory=list)
+
+    def error(self, message: str, file: Path | None = None, line: int | None = None) -> None:
+        """Record a mistake; reading goes on."""
+        self._add(self.errors, Complaint(message, file, line))
+
+    def warn(self, message: str, file: Path | None = None, line: int | None = None) -> None:
+        """Record something worth saying that stops nothing."""
+        self._add(self.warnings, Complaint(message, file, line))
+
+    def raise_errors(self) -> None:
+        """Raise `InputError` with every error so far, ordered by file and line; do nothing without one."""
+        if self.errors:
+            raise InputError(sorted(self.errors, key=lambda c: (str(c.file or ""), c.line or 0)))
+
+    @staticmethod
+    def _add(where: list[Complaint], complaint: Complaint) -> None:
+        if complaint not in where:
+            where.append(complaint)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'worker_type'?"`` for the nearest known name, or an empty string.
+
+    Letter case is ignored; used for every misspelling of the house, so that all sound alike.
+    """
+    folded = {k.casefold(): k for k in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    return f" Did you mean {folded[near[0]]!r}?" if near else ""

@@ -1,0 +1,11 @@
+"""The names of the members of every family, so that the keyword table knows them without importing them.
+
+Each family's own table (`hpo.samplers`, `hpo.executors`, `hpo.runners`) has exactly these names; a test compares them.
+"""
+
+from __future__ import annotations
+
+WORKFLOWS = ("grid",)
+SAMPLERS = ("grid",)
+EXECUTORS = ("inline", "local")
+RUNNERS = ("python",)
