@@ -1,0 +1,139 @@
+"""The journal in the experiment's folder: a file of JSON lines for each worker, and a symbolic link for each claim.
+
+Nothing is locked. A claim is one `symlink`, which is atomic on every file system that clusters use, NFS included. A journal
+has one writer; a writer never appends behind a torn line, but opens a new file instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hpo.errors import StorageError
+from hpo.journal.base import Event
+
+_SUFFIX = ".jsonl"
+
+
+class FolderJournal:
+    """The claims and journals below an experiment's folder.
+
+    claims_folder, journal_folder: existing folders. worker: this worker's id (without dots), or "" for a reader only.
+    """
+
+    def __init__(self, claims_folder: Path, journal_folder: Path, worker: str = "") -> None:
+        self._claims = claims_folder
+        self._folder = journal_folder
+        self._worker = worker
+        self._descriptor: int | None = None
+        self._opened = 0
+        self._offsets: dict[str, int] = {}
+        self.rejected = 0  # lines that did not parse, for the curious
+
+    def claim(self, key: str, tag: str = "") -> str:
+        """Create `key` in this worker's name, or return who has it (`journal.base.Journal.claim`)."""
+        owner = self._worker + tag
+        path = f"{self._claims}/{key}"
+        try:
+            os.symlink(owner, path)
+        except FileExistsError:
+            return _owner(path)  # also when the reply to our own create was lost, and it names us
+        except OSError as error:
+            raise StorageError(f"cannot write to {self._claims}: {error.strerror}") from error
+        return owner
+
+    def claims(self) -> dict[str, str]:
+        """Every claim, key -> owner; an owner that cannot be read is the empty string."""
+        with os.scandir(self._claims) as entries:
+            return {entry.name: _owner(entry.path) for entry in entries}
+
+    def claimed(self) -> list[str]:
+        """The keys of all claims, without their owners: one listing, no look at each."""
+        return os.listdir(self._claims)
+
+    def append(self, events: Iterable[Event], durable: bool = True) -> None:
+        """Append `events` to this worker's own file in one write (`journal.base.Journal.append`)."""
+        lines = b"".join(json.dumps(event, separators=(",", ":")).encode() + b"\n" for event in events)
+        try:
+            descriptor = self._descriptor if self._descriptor is not None else self._open()
+            _write_all(descriptor, lines)
+            if durable:
+                os.fdatasync(descriptor)
+        except OSError as error:
+            self.close()  # what lies at the end may be half a line: the next event goes into a new file
+            raise StorageError(f"cannot write to {self._folder}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close the file; a later `append` opens a new one."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> int:
+        self._opened += 1
+        name = self._worker if self._opened == 1 else f"{self._worker}.{self._opened}"
+        path = self._folder / (name + _SUFFIX)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        sync_folder(self._folder)
+        return self._descriptor
+
+    def read_new(self) -> list[Event]:
+        """Return the complete lines that were appended since the last call."""
+        events: list[Event] = []
+        for name in sorted(os.listdir(self._folder)):
+            if name.endswith(_SUFFIX):
+                events.extend(self._read_file(name))
+        return events
+
+    def _read_file(self, name: str) -> Iterator[Event]:
+        offset = self._offsets.get(name, 0)
+        try:
+            with open(self._folder / name, "rb", buffering=0) as file:  # reopened each time: NFS revalidates on open
+                file.seek(offset)
+                data = file.read() or b""
+        except FileNotFoundError:
+            return
+        end = data.rfind(b"\n") + 1
+        self._offsets[name] = offset + end
+        worker = name.split(".", 1)[0]
+        for line in data[:end].split(b"\n")[:-1]:
+            event = _parse(line)
+            if event is None:
+                self.rejected += 1
+            else:
+                event["w"] = worker
+                yield event
+
+
+def _owner(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _parse(line: bytes) -> Event | None:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("e"), str) else None
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's entries on the disk, where the file system can."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems refuse to sync a folder, and do it by themselves
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,186 @@
+"""Who is alive: the record that names a worker, and the judgement over it.
+
+A worker is *dead* only on evidence: on this host (equal boot id and pid namespace) its process is gone, a zombie, or
+another one under the same number; elsewhere its heartbeat stood still for a long time by the reader's own clock. Clocks of two
+hosts are never compared. Everything else (an unreadable record, a host that cannot be seen) counts as alive or as not
+yet known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+
+from hpo import processes
+from hpo.journal.folder import sync_folder
+
+#: Seconds between two heartbeats, and how long one may stand still before its worker counts as dead.
+HEARTBEAT_EVERY = 10.0
+HEARTBEAT_LIMIT = 120.0
+#: Seconds that a stopped worker (SIGSTOP) is left alone.
+STOPPED_LIMIT = float(os.environ.get("HPO_STOPPED_LIMIT", "30"))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a worker is; written and fsynced before its first claim, and never used again.
+
+    start_time: of the process, in the kernel's own units, so that a recycled pid is told apart.
+    """
+
+    id: str
+    host: str
+    boot_id: str
+    pid_namespace: str
+    pid: int
+    start_time: str
+    executor: str
+
+    @staticmethod
+    def of_this_process(executor: str) -> Identity:
+        """The identity of a worker that begins now in this process."""
+        host = socket.gethostname().split(".", 1)[0] or "host"
+        plain = "".join(c if c.isalnum() and c.isascii() else "-" for c in host)
+        pid = os.getpid()
+        return Identity(
+            id=f"{plain}-{pid}-{secrets.token_hex(4)}",
+            host=host,
+            boot_id=processes.boot_id(),
+            pid_namespace=processes.pid_namespace(),
+            pid=pid,
+            start_time=processes.start_time(pid) or "",
+            executor=executor,
+        )
+
+    def same_host(self) -> bool:
+        """Whether this process can judge that one by its pid."""
+        return bool(self.boot_id) and (self.boot_id, self.pid_namespace) == (
+            processes.boot_id(),
+            processes.pid_namespace(),
+        )
+
+
+def write(folder: Path, identity: Identity) -> None:
+    """Put the record into `folder` (`workers/`), on the disk before the call returns."""
+    beside = folder / f".{identity.id}"
+    with beside.open("w") as file:
+        json.dump(asdict(identity), file)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(folder / identity.id)
+    sync_folder(folder)
+
+
+def read(folder: Path, worker: str) -> Identity | None:
+    """Return a worker's record, or None when it is not (yet) readable."""
+    try:
+        return Identity(**json.loads((folder / worker).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+class Vitality(Enum):
+    """What is known of a worker."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNKNOWN = "unknown"  # ask again: a heartbeat or a stopped process is being watched
+
+
+class Liveness:
+    """One reader's judgement over the workers of an experiment; it remembers what it saw.
+
+    folder: `workers/`. clock: monotonic seconds. kill: whether a worker stopped for too long may be killed here
+    (those who would take over its trials) or only looked at (`hpo status`).
+    """
+
+    def __init__(self, folder: Path, *, kill: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder = folder
+        self._kill = kill
+        self._clock = clock
+        self._identities: dict[str, Identity] = {}
+        self._since: dict[str, tuple[str, float]] = {}
+
+    def of(self, worker: str) -> Vitality:
+        """Judge one worker; an empty or unknown name counts as alive."""
+        identity = self._identities.get(worker) or (read(self._folder, worker) if worker else None)
+        if identity is None:
+            return Vitality.ALIVE
+        self._identities[worker] = identity
+        return self._here(identity) if identity.same_host() else self._elsewhere(identity)
+
+    def bury(self, worker: str) -> None:
+        """Kill whatever a dead worker of this host left running, before anything of it runs again."""
+        identity = self._identities.get(worker)
+        if identity is not None and identity.same_host():
+            processes.kill_marked(worker)
+
+    def _here(self, identity: Identity) -> Vitality:
+        if not processes.is_running(identity.pid, identity.start_time):
+            return Vitality.DEAD
+        if not processes.is_stopped(identity.pid):
+            self._since.pop(identity.id, None)
+            return Vitality.ALIVE
+        if self._stood_still(identity.id, "stopped") < STOPPED_LIMIT:
+            return Vitality.UNKNOWN
+        if not self._kill:
+            return Vitality.ALIVE
+        processes.kill_marked(identity.id)
+        with contextlib.suppress(OSError):
+            os.kill(identity.pid, signal.SIGKILL)
+        return Vitality.UNKNOWN  # dead once the kernel says so
+
+    def _elsewhere(self, identity: Identity) -> Vitality:
+        try:
+            beat = (self._folder / f"{identity.id}.beat").read_text()
+        except OSError:
+            beat = ""
+        known = identity.id in self._since
+        changed = known and self._since[identity.id][0] != beat
+        still = self._stood_still(identity.id, beat)
+        if changed:
+            return Vitality.ALIVE
+        return Vitality.DEAD if still > HEARTBEAT_LIMIT else Vitality.UNKNOWN
+
+    def _stood_still(self, worker: str, what: str) -> float:
+        """Seconds for which this reader has seen the same thing of a worker."""
+        now = self._clock()
+        before = self._since.get(worker)
+        if before is None or before[0] != what:
+            self._since[worker] = (what, now)
+            return 0.0
+        return now - before[1]
+
+
+class Heartbeat:
+    """Counts up in `workers/<id>.beat` from a thread, for readers on other hosts."""
+
+    def __init__(self, folder: Path, worker: str) -> None:
+        self._path = folder / f"{worker}.beat"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop beating."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        count = 0
+        while True:
+            count += 1
+            with contextlib.suppress(OSError):  # a full disk is for the journal to report
+                self._path.write_text(str(count))
+            if self._stop.wait(HEARTBEAT_EVERY):
+                return
