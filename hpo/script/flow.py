@@ -1,0 +1,111 @@
+"""Which parts of a Python body are evaluated whenever that body runs to its end.
+
+A branch is not certain, nor a loop's body, a function's body, anything that a `try` or a `with` may swallow, and all
+that follows a statement that may end the run.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+
+_LEAVING_NAMES = {"exit", "quit"}
+_LEAVING_ATTRIBUTES = {"exit", "_exit", "abort", "quit", "execv", "execve", "execvp", "execl", "execlp"}
+_INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+def certain(body: Sequence[ast.stmt], as_main: bool) -> Iterator[ast.expr]:
+    """Yield every expression that is surely evaluated.
+
+    as_main: the body is a module that runs with ``__name__ == "__main__"``.
+    """
+    for statement in body:
+        for expression in _expressions(statement, as_main):
+            yield from _parts(expression)
+        if _may_leave(statement):
+            return
+
+
+def is_main_guard(node: ast.AST) -> bool:
+    """True for ``if __name__ == "__main__":``, either way round."""
+    match node:
+        case ast.If(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right])):
+            texts = {s.id if isinstance(s, ast.Name) else getattr(s, "value", None) for s in (left, right)}
+            return texts == {"__name__", "__main__"}
+    return False
+
+
+def _expressions(statement: ast.stmt, as_main: bool) -> Iterator[ast.expr]:
+    """Yield the expressions that the statement certainly begins to evaluate."""
+    match statement:
+        case ast.If() if as_main and is_main_guard(statement):
+            yield from certain(statement.body, as_main)
+        case ast.If(test=first) | ast.While(test=first) | ast.For(iter=first) | ast.Match(subject=first):
+            yield first
+        case ast.With(items=[first_item, *_]):
+            yield first_item.context_expr
+        case ast.Try(handlers=[]):
+            yield from certain([*statement.body, *statement.finalbody], as_main)
+        case ast.Try():
+            yield from certain(statement.finalbody, as_main)
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            yield from statement.decorator_list
+            yield from statement.args.defaults
+        case ast.ClassDef():
+            yield from [*statement.decorator_list, *statement.bases]
+            yield from certain(statement.body, as_main)
+        case ast.AnnAssign(value=ast.expr() as value):
+            yield value
+        case ast.Assign() | ast.AugAssign() | ast.Expr() | ast.Return() | ast.Raise() | ast.Delete():
+            yield from (child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr))
+
+
+def _parts(expression: ast.expr) -> Iterator[ast.expr]:
+    """Yield the expression and those of its parts that no short circuit, branch or empty loop can skip."""
+    todo: list[ast.AST] = [expression]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.expr):
+            yield node
+        todo.extend(_evaluated_children(node))
+
+
+def _evaluated_children(node: ast.AST) -> list[ast.AST]:
+    match node:
+        case ast.BoolOp():
+            return [node.values[0]]
+        case ast.IfExp():
+            return [node.test]
+        case ast.Compare():
+            return [node.left, node.comparators[0]]
+        case ast.Lambda():
+            return [*node.args.defaults]
+        case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
+            return [node.generators[0].iter]
+    return list(ast.iter_child_nodes(node))
+
+
+def _may_leave(statement: ast.stmt) -> bool:
+    """True when the statement may end the run without an error, so that what follows is not certain."""
+    todo: list[ast.AST] = [statement]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, _INNER):
+            continue
+        if _leaves(node):
+            return True
+        todo.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def _leaves(node: ast.AST) -> bool:
+    match node:
+        case ast.Return():
+            return True
+        case ast.Call(func=ast.Name(id=name)):
+            return name in _LEAVING_NAMES
+        case ast.Call(func=ast.Attribute(attr=name)):
+            return name in _LEAVING_ATTRIBUTES
+        case ast.Raise(exc=ast.Name(id="SystemExit") | ast.Call(func=ast.Name(id="SystemExit"))):
+            return True
+    return False

@@ -1,0 +1,181 @@
+"""Which names a Python script takes from its dictionary of hyperparameters, and how surely.
+
+The dictionary is followed from its first variable into plain aliases (``params = hyperparams``) and into the parameters
+of the script's own functions that it is handed to. Where it goes further, anything may be read.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from hpo.script.scopes import Scope, Scopes
+
+#: Builtins that look at a dictionary and neither keep nor change it.
+_HARMLESS = {"print", "len", "str", "repr", "bool", "type", "isinstance", "id"}
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A name taken from the dictionary, and the line (from 1).
+
+    definite: a KeyError is certain when nobody defines the name.
+    optional: the script has an answer of its own for when the name is not there.
+    """
+
+    name: str
+    line: int
+    definite: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """All reads of a script, in the order of lines. everything: it may also read names that cannot be seen."""
+
+    names: tuple[Read, ...] = ()
+    everything: bool = False
+
+    def doubted(self, everything: bool = False) -> Reads:
+        """The same, none of them definite any more."""
+        names = tuple(replace(read, definite=False) for read in self.names)
+        return Reads(names, self.everything or everything)
+
+
+@dataclass(slots=True)
+class Use:
+    """Collects what a script does with its dictionary.
+
+    sure: the expressions that are evaluated whenever the script runs.
+    """
+
+    tree: ast.Module
+    scopes: Scopes
+    sure: set[ast.expr]
+    _parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
+    _reads: list[Read] = field(default_factory=list)
+    _guarded: set[str] = field(default_factory=set)
+    _everything: bool = False
+    _open: bool = False  # aliased, stored to or passed on: what is in the dictionary later is not known
+
+    def of(self, variables: Sequence[tuple[Scope, str]]) -> Reads:
+        """Return what is read from the dictionary that lives in `variables` ((scope, name) pairs)."""
+        self._parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+        todo, seen = list(variables), set(variables)
+        while todo:
+            scope, name = todo.pop()
+            self._open = self._open or bool(self.scopes.bound_at(scope, name))
+            for node in list(self.scopes.loads(scope, name)):
+                found = set(self._follow(node)) - seen
+                seen |= found
+                todo += found
+        return Reads(tuple(sorted(map(self._settled, self._reads), key=lambda r: (r.line, r.name))), self._everything)
+
+    def _settled(self, read: Read) -> Read:
+        guarded = read.name in self._guarded
+        definite = read.definite and not guarded and not self._open
+        return replace(read, definite=definite, optional=read.optional or guarded)
+
+    def _follow(self, name: ast.Name) -> Iterable[tuple[Scope, str]]:
+        """Record what happens to the dictionary here; return the variables that it goes on to live in."""
+        parent = self._parents[name]
+        match parent:
+            case ast.Subscript() if parent.value is name:
+                self._subscript(parent)
+            case ast.Attribute():
+                self._attribute(parent)
+            case ast.Compare(left=left, ops=[ast.In() | ast.NotIn()]) if left is not name:
+                self._membership(left)
+            case ast.Compare(ops=[ast.Is() | ast.IsNot()]) | ast.FormattedValue() | ast.Expr() | ast.If():
+                pass
+            case ast.Assign() | ast.AnnAssign() | ast.NamedExpr():
+                return self._alias(parent)
+            case ast.Call() if parent.func is not name:
+                return self._argument(parent, parent.args.index(name))
+            case ast.keyword(arg=str(keyword)):
+                return self._argument(self._parents[parent], keyword)
+            case _:
+                self._lose()
+        return ()
+
+    def _lose(self) -> None:
+        self._open = self._everything = True
+
+    def _subscript(self, node: ast.Subscript) -> None:
+        key = _literal(node.slice)
+        if not isinstance(node.ctx, ast.Load):
+            self._open = True
+        elif key is None:
+            self._everything = True
+        else:
+            self._reads.append(Read(key, node.lineno, definite=node in self.sure))
+
+    def _attribute(self, node: ast.Attribute) -> None:
+        call = self._parents[node]
+        if not (isinstance(call, ast.Call) and call.func is node):
+            self._lose()
+        elif node.attr in ("get", "pop", "setdefault", "__getitem__", "__contains__"):
+            self._open = self._open or node.attr in ("pop", "setdefault")
+            self._lookup(node.attr, call)
+        elif node.attr in ("keys", "items", "values"):
+            self._everything = True
+        else:
+            self._lose()
+
+    def _lookup(self, method: str, call: ast.Call) -> None:
+        key = _literal(call.args[0]) if call.args else None
+        if key is None:
+            self._everything = True
+        elif method == "__contains__":
+            self._guarded.add(key)
+        else:
+            optional = method in ("get", "setdefault") or len(call.args) > 1
+            self._reads.append(Read(key, call.lineno, optional=optional))
+
+    def _membership(self, left: ast.expr) -> None:
+        key = _literal(left)
+        if key is None:
+            self._lose()
+        else:
+            self._guarded.add(key)
+
+    def _alias(self, node: ast.Assign | ast.AnnAssign | ast.NamedExpr) -> list[tuple[Scope, str]]:
+        self._open = True
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        names = [target for target in targets if isinstance(target, ast.Name)]
+        self._everything = self._everything or len(names) < len(targets)
+        return [(self.scopes.owner(name), name.id) for name in names]
+
+    def _argument(self, call: ast.AST, where: int | str) -> list[tuple[Scope, str]]:
+        """The dictionary is handed to a call, by position or by keyword."""
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+            self._lose()
+            return []
+        nodes = self.scopes.bound_at(self.scopes.owner(call.func), call.func.id)
+        if not nodes and call.func.id in _HARMLESS:
+            return []
+        self._open = True
+        parameter = _parameter(nodes[0], call, where) if len(nodes) == 1 else None
+        if parameter is None:
+            self._everything = True
+            return []
+        return [(self.scopes.of_function[nodes[0]], parameter)]
+
+
+def _literal(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _parameter(function: ast.AST, call: ast.Call, where: int | str) -> str | None:
+    """Return the name of the parameter that receives an argument, or None when that cannot be told."""
+    if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) or function.decorator_list:
+        return None
+    arguments = function.args
+    if isinstance(where, str):
+        known = [*arguments.args, *arguments.kwonlyargs]
+        return where if any(a.arg == where for a in known) else None
+    if any(isinstance(a, ast.Starred) for a in call.args[:where]):
+        return None
+    positional = [*arguments.posonlyargs, *arguments.args]
+    return positional[where].arg if where < len(positional) else None
