@@ -1,9 +1,9 @@
 """Who is alive: the record that names a worker, and the judgement over it.
 
 A worker is *dead* only on evidence: on this host (equal boot id and pid namespace) its process is gone, a zombie, or
-another one under the same number; elsewhere its heartbeat stood still for a long time by the reader's own clock. Clocks of two
-hosts are never compared. Everything else (an unreadable record, a host that cannot be seen) counts as alive or as not
-yet known.
+another one under the same number; elsewhere its heartbeat stood still for a long time by the reader's own clock. Clocks
+of two hosts are never compared. Everything else (an unreadable record, a host that cannot be seen) counts as alive or
+as not yet known.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Processes of this machine: who they are, whether they live, and how to end all that a trial left behind.
 
-Linux is looked at through `/proc`; elsewhere `ps` answers, and what only Linux has (a death signal from the parent, adopting
-orphans) is left out.
+Linux is looked at through `/proc`; elsewhere `ps` answers, and what only Linux has (a death signal from the parent,
+adopting orphans) is left out.
 """
 
 from __future__ import annotations

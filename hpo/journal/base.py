@@ -16,7 +16,7 @@ are never compared), and for trials ``n`` the number and ``k`` the attempt. Read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, Protocol
 
 Event = dict[str, Any]
@@ -44,6 +44,6 @@ class Journal(Protocol):
         """Return what all workers appended since the last call, each worker's events in their order."""
         ...
 
-    def claims(self) -> Mapping[str, str]:
-        """Return every claim there is, key -> owner."""
+    def claims(self, only: Container[int] | None = None) -> Mapping[str, str]:
+        """Return every claim there is, or those of the trials `only`: key -> owner."""
         ...

@@ -1,7 +1,7 @@
 """The journal in the experiment's folder: a file of JSON lines for each worker, and a symbolic link for each claim.
 
-Nothing is locked. A claim is one `symlink`, which is atomic on every file system that clusters use, NFS included. A journal
-has one writer; a writer never appends behind a torn line, but opens a new file instead.
+Nothing is locked. A claim is one `symlink`, which is atomic on every file system that clusters use, NFS included.
+A journal has one writer; a writer never appends behind a torn line, but opens a new file instead.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from hpo.errors import StorageError
@@ -27,7 +27,7 @@ class FolderJournal:
     def __init__(self, claims_folder: Path, journal_folder: Path, worker: str = "") -> None:
         self._claims = claims_folder
         self._folder = journal_folder
-        self._worker = worker
+        self.worker = worker
         self._descriptor: int | None = None
         self._opened = 0
         self._offsets: dict[str, int] = {}
@@ -35,7 +35,7 @@ class FolderJournal:
 
     def claim(self, key: str, tag: str = "") -> str:
         """Create `key` in this worker's name, or return who has it (`journal.base.Journal.claim`)."""
-        owner = self._worker + tag
+        owner = self.worker + tag
         path = f"{self._claims}/{key}"
         try:
             os.symlink(owner, path)
@@ -45,10 +45,12 @@ class FolderJournal:
             raise StorageError(f"cannot write to {self._claims}: {error.strerror}") from error
         return owner
 
-    def claims(self) -> dict[str, str]:
-        """Every claim, key -> owner; an owner that cannot be read is the empty string."""
-        with os.scandir(self._claims) as entries:
-            return {entry.name: _owner(entry.path) for entry in entries}
+    def claims(self, only: Container[int] | None = None) -> dict[str, str]:
+        """Every claim (of the trials `only`), key -> owner; an owner that cannot be read is the empty string."""
+        keys = self.claimed()
+        if only is not None:
+            keys = [key for key in keys if (number := key.partition(".")[0]).isdigit() and int(number) in only]
+        return {key: _owner(f"{self._claims}/{key}") for key in keys}
 
     def claimed(self) -> list[str]:
         """The keys of all claims, without their owners: one listing, no look at each."""
@@ -75,7 +77,7 @@ class FolderJournal:
 
     def _open(self) -> int:
         self._opened += 1
-        name = self._worker if self._opened == 1 else f"{self._worker}.{self._opened}"
+        name = self.worker if self._opened == 1 else f"{self.worker}.{self._opened}"
         path = self._folder / (name + _SUFFIX)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o666)
         sync_folder(self._folder)

@@ -1,0 +1,22 @@
+"""`hpo run`: one run of the defaults, here, now."""
+
+from __future__ import annotations
+
+import argparse
+
+from hpo.cli.arguments import add_input
+
+HELP = "one run of the defaults, here, now, with its output on the terminal"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILE.in [KEY=VALUE ...] --trial ID"""
+    add_input(parser)
+    parser.add_argument("--trial", metavar="ID", help="with the parameters of that row of the grid")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run it; 0, or 1 when the script failed."""
+    from hpo.submission import single_run
+
+    return single_run(args.file, args.overrides, args.trial)

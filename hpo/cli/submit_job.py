@@ -1,0 +1,28 @@
+"""`hpo submit-job`: check everything, create the experiment, run it."""
+
+from __future__ import annotations
+
+import argparse
+
+from hpo.cli.arguments import add_input
+from hpo.registry import EXECUTORS
+
+HELP = "check an input file, create the experiment and run it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILE.in [KEY=VALUE ...] and where to run."""
+    add_input(parser)
+    parser.add_argument("--executor", choices=EXECUTORS, help="where the workers run (default: local)")
+    parser.add_argument("--detach", action="store_true", help="leave the workers behind and return")
+    parser.add_argument("--dry-run", action="store_true", help="print everything, create and start nothing")
+    parser.add_argument("--parsable", action="store_true", help="print the experiment's name alone")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Submit; 0, or as docs/commands.md says."""
+    from hpo.submission import Submission
+
+    overrides = [*args.overrides, *([f"control.executor={args.executor}"] if args.executor else [])]
+    submission = Submission(args.file, overrides)
+    return submission.run(dry_run=args.dry_run, detach=args.detach, parsable=args.parsable)

@@ -1,0 +1,28 @@
+"""Where workers run: one file and one row of the table for each executor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from hpo.executors.base import Executor, MakeWorker
+from hpo.executors.inline import InlineExecutor
+from hpo.executors.local import LocalExecutor
+
+
+class _Make(Protocol):
+    def __call__(self, make_worker: MakeWorker, *, detach: bool = ...) -> Executor: ...
+
+
+TABLE: Mapping[str, _Make] = {
+    "inline": InlineExecutor,
+    "local": LocalExecutor,
+}
+
+
+def create(name: str, make_worker: MakeWorker, *, detach: bool = False) -> Executor:
+    """Make the executor `name`; "auto" is the local one."""
+    return TABLE["local" if name == "auto" else name](make_worker, detach=detach)
+
+
+__all__ = ["TABLE", "Executor", "create"]

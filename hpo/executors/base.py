@@ -1,0 +1,41 @@
+"""What every executor does: begin workers, tend them, end them. All run the same loop, which they are handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from hpo.experiment import Experiment
+
+
+class Running(Protocol):
+    """A worker as an executor sees it (`hpo.worker.Worker`)."""
+
+    terminated: bool
+
+    def run(self) -> object:
+        """Take trials until there are none, or until `terminated` is set."""
+        ...
+
+
+#: Makes a worker of an experiment, for the executor of that name.
+MakeWorker = Callable[[Experiment, str], Running]
+
+
+class Executor(Protocol):
+    """Where the workers of one experiment run. `hpo.executors.TABLE` has a row for each."""
+
+    def start(self, experiment: Experiment, count: int) -> None:
+        """Begin `count` workers."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether a worker is left; replaces those that were lost while there is work.
+
+        Raises `HpoError` with the sentence of a worker that could not go on, once all have ended.
+        """
+        ...
+
+    def cancel(self, *, now: bool = False) -> None:
+        """Tell the workers to end their trials cleanly and stop, or kill them `now`. May be called from a signal handler."""
+        ...

@@ -1,0 +1,430 @@
+"""The experiment's folder: every path, the frozen specification, X-numbers, and the requests to stop and go on.
+
+The folder is the truth. `experiment.json` is written once, before the folder gets its number, and the folder appears whole, by
+one rename: whoever sees X007 sees all of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hpo
+from hpo import space as spaces
+from hpo.errors import StorageError, UsageError
+from hpo.journal import FolderJournal
+from hpo.journal.folder import sync_folder
+from hpo.ledger import Ledger
+from hpo.script import Script
+
+if TYPE_CHECKING:
+    from hpo.inputfile import InputFile
+
+FORMAT = 1
+_NAME = re.compile(r"X(\d{3,})")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A request in `control/`: workers take no further trial, and end the running ones too when `kill` is set."""
+
+    reason: str
+    kill: bool
+
+
+class Experiment:
+    """One experiment's folder, opened. Raises `UsageError` when it is not one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+
+    # -- paths ---------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """`X007`: the folder's own name."""
+        return self.folder.name
+
+    @property
+    def specification_file(self) -> Path:
+        return self.folder / "experiment.json"
+
+    @property
+    def rows_file(self) -> Path:
+        """The rows of an explicit space, one JSON object a line; absent for other spaces."""
+        return self.folder / "rows.jsonl"
+
+    @property
+    def code(self) -> Path:
+        return self.folder / "code"
+
+    @property
+    def workers(self) -> Path:
+        return self.folder / "workers"
+
+    @property
+    def claims(self) -> Path:
+        return self.folder / "claims"
+
+    @property
+    def journals(self) -> Path:
+        return self.folder / "journal"
+
+    @property
+    def control(self) -> Path:
+        return self.folder / "control"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "run"
+
+    def run_folder(self, trial_id: str) -> Path:
+        """`run/<id>`: a link to the folder of the attempt that counts, or runs."""
+        return self.runs / trial_id
+
+    def attempt_folder(self, trial_id: str, attempt: int) -> Path:
+        """The folder of one attempt; never shared with another, since a lost process may still write to its own."""
+        return self.runs / ".attempts" / f"{trial_id}.{attempt}"
+
+    def scratch(self, worker: str) -> Path:
+        """Private files of a worker, between it and the scripts it runs."""
+        return self.folder / "scratch" / worker
+
+    # -- the frozen specification ----------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def specification(self) -> dict[str, Any]:
+        """`experiment.json`."""
+        try:
+            record = json.loads(self.specification_file.read_bytes())
+        except FileNotFoundError:
+            raise UsageError(f"{self.folder} is not an experiment: it has no experiment.json") from None
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self.specification_file} cannot be read: {error}") from None
+        if record.get("format") != FORMAT:
+            raise UsageError(f"{self.folder} was written by another version of hpo ({record.get('versions')})")
+        return dict(record)
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """The resolved &control keywords."""
+        return dict(self.specification["control"])
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The &default_model values."""
+        return dict(self.specification["defaults"])
+
+    @property
+    def budget(self) -> int:
+        """The number of trials."""
+        return int(self.specification["n_trials"])
+
+    @property
+    def seed(self) -> int:
+        """The experiment's seed, given or drawn at creation."""
+        return int(self.specification["seed"])
+
+    @functools.cached_property
+    def space(self) -> spaces.Space:
+        """The parameter space."""
+        rows = self.rows_file.read_bytes() if self.rows_file.exists() else None
+        return spaces.from_json(self.specification["space"], rows)
+
+    @functools.cached_property
+    def script(self) -> Script:
+        """The model script, with its snapshot's files in `code/`."""
+        return Script.from_json(self.specification["script"], self.folder)
+
+    def rng_seed(self, number: int) -> int:
+        """The seed of trial `number`: 31 bits that depend on the experiment's seed and the number only."""
+        digest = hashlib.blake2b(f"{self.seed}/{number}".encode(), digest_size=4).digest()
+        return int.from_bytes(digest, "big") & 0x7FFFFFFF
+
+    def parameters(self, number: int, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole dictionary that the script of trial `number` sees (without `output_dir`, which is the attempt's).
+
+        The defaults overlaid by the trial's `params`, and the names that every trial gets; a user's own value for one of
+        these wins.
+        """
+        trial_id = self.space.trial_id(number)
+        return {**reserved(trial_id, self.name, self.rng_seed(number), self.keywords), **self.defaults, **params}
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def stop(self) -> Stop | None:
+        """The request to stop that is in force: the newest one, unless a `resume` came after it."""
+        newest = max(self._requests(), default=None)
+        if newest is None or newest[1] != "stop":
+            return None
+        try:
+            record = json.loads((self.control / f"stop.{newest[0]}").read_bytes())
+        except (OSError, ValueError):
+            return Stop("stopped", kill=True)
+        return Stop(record["reason"], record["kill"])
+
+    def request_stop(self, reason: str, *, kill: bool) -> None:
+        """Ask all workers to stop, on whatever host they are."""
+        self._request("stop", {"reason": reason, "kill": kill})
+
+    def request_resume(self) -> None:
+        """Take back every request to stop so far."""
+        if self.stop() is not None:
+            self._request("resume", {})
+
+    def request_retry(self, failed: Iterable[tuple[int, int]]) -> None:
+        """Set aside the commits of failed attempts, (number, attempt), so that the trials run again."""
+        self._request("retry", {"attempts": [list(pair) for pair in failed]})
+
+    def _requests(self) -> list[tuple[int, str]]:
+        names = (name.partition(".") for name in os.listdir(self.control))
+        return [(int(n), what) for what, _, n in names if n.isdigit() and what in ("stop", "resume")]
+
+    def _request(self, what: str, record: Mapping[str, Any]) -> None:
+        """Write a request under the next number of all; two at once get two numbers."""
+        numbers = [int(n) for name in os.listdir(self.control) if (n := name.rpartition(".")[2]).isdigit()]
+        number = max(numbers, default=0) + 1
+        beside = self.control / f".{secrets.token_hex(6)}"
+        try:
+            _write_new(beside, json.dumps({**record, "host": socket.gethostname(), "time": time.time()}).encode())
+            while not _linked(beside, self.control / f"{what}.{number}"):
+                number += 1
+        except OSError as error:
+            raise StorageError(f"cannot write to {self.control}: {error.strerror}") from error
+        finally:
+            beside.unlink(missing_ok=True)
+
+    # -- the state ---------------------------------------------------------------------------------------------------
+
+    def journal(self, worker: str = "") -> FolderJournal:
+        """The journal as `worker` writes it, or as a reader sees it."""
+        return FolderJournal(self.claims, self.journals, worker)
+
+    def retries(self) -> list[tuple[int, int]]:
+        """The failed attempts that `resume --retry-failed` set aside: (number, attempt)."""
+        found: list[tuple[int, int]] = []
+        for name in os.listdir(self.control):
+            if name.startswith("retry."):
+                record = json.loads((self.control / name).read_bytes())
+                found.extend((number, attempt) for number, attempt in record["attempts"])
+        return found
+
+    def ledger(self, only: Set[int] | None = None) -> Ledger:
+        """What is known now of all trials, or of those in `only`, merged from journals and claims."""
+        return self.refresh(Ledger(only), self.journal())
+
+    def refresh(self, ledger: Ledger, journal: FolderJournal) -> Ledger:
+        """Bring a ledger up to date through the reader that fed it so far.
+
+        The claims are read first: what is committed then has its record in a journal that is read later.
+        """
+        for number, attempt in self.retries():
+            ledger.add_voided(number, attempt)
+        claims = journal.claims(ledger.only)
+        ledger.add_events(journal.read_new())
+        ledger.add_claims(claims)
+        return ledger
+
+
+def reserved(trial_id: str, experiment: str, seed: int, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The names that every script finds in its dictionary beside its own (CANDLE's `initialize_parameters` has them)."""
+    timeout = keywords.get("trial_timeout")
+    return {
+        "id": trial_id,
+        "experiment_id": experiment,
+        "run_id": trial_id,
+        "rng_seed": seed,
+        "timeout": -1 if timeout is None else timeout,
+        "train_bool": True,
+        "data_type": "float32",
+    }
+
+
+# -- the folder of experiments -----------------------------------------------------------------------------------------
+
+
+def home() -> Path:
+    """Where experiments live: `./experiments`, or HPO_EXPERIMENTS."""
+    return Path(os.environ.get("HPO_EXPERIMENTS") or "experiments")
+
+
+def names() -> list[str]:
+    """The experiments there are, oldest first."""
+    with contextlib.suppress(OSError):
+        found = [name for name in os.listdir(home()) if _NAME.fullmatch(name)]
+        return sorted(found, key=lambda name: int(name[1:]))
+    return []
+
+
+def find(text: str | None) -> Experiment:
+    """Return the experiment that EXP means: `X007`, a path, or nothing for the last one."""
+    if text is None:
+        known = names()
+        if not known:
+            raise UsageError(f"there is no experiment in {home()} yet: 'hpo submit-job FILE.in' makes one")
+        return _opened(home() / known[-1])
+    for folder in (home() / text.upper(), Path(text)):
+        if (folder / "experiment.json").exists():
+            return _opened(folder)
+    if _NAME.fullmatch(text.upper()):
+        known = names()
+        hint = f"; the last one is {known[-1]}" if known else ""
+        raise UsageError(f"there is no experiment {text.upper()} in {home()}{hint}")
+    raise UsageError(f"{text} is neither an experiment's number, such as X007, nor its folder")
+
+
+def _opened(folder: Path) -> Experiment:
+    experiment = Experiment(folder)
+    _ = experiment.specification
+    return experiment
+
+
+def create(inputfile: InputFile, script: Script, files: Iterable[Path]) -> Experiment:
+    """Freeze an input into a new experiment under the next X-number.
+
+    files: the script and its local modules, to be copied into `code/`. Raises `StorageError` when the folder
+    cannot be written; then no number was taken.
+    """
+    where = home()
+    building = where / f".new-{secrets.token_hex(6)}"
+    try:
+        building.mkdir(parents=True)
+        _fill(Experiment(building), inputfile, script, files)
+        experiment = _number(where, building)
+    except OSError as error:
+        raise StorageError(f"cannot write {error.filename or where}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    _point_last(where, experiment.name)
+    return experiment
+
+
+def _fill(experiment: Experiment, inputfile: InputFile, script: Script, files: Iterable[Path]) -> None:
+    for folder in ("workers", "claims", "journal", "control", "logs", "scratch", "run/.attempts", "code"):
+        (experiment.folder / folder).mkdir(parents=True)
+    script = dataclasses.replace(script, snapshot=_snapshot(experiment.code, files))
+    _write_new(experiment.folder / inputfile.path.name, inputfile.text)
+    record = inputfile.space.to_json()
+    if (rows := inputfile.space.rows_bytes()) is not None:
+        _write_new(experiment.rows_file, rows)
+    specification = {
+        "format": FORMAT,
+        "created": time.time(),
+        "input": str(inputfile.path),
+        "submit_dir": str(Path.cwd()),
+        "control": inputfile.control,
+        "given": dict(inputfile.given),
+        "defaults": inputfile.defaults,
+        "space": record,
+        "n_trials": inputfile.space.size(),
+        "seed": _seed(inputfile),
+        "sampler": {"name": inputfile.control["workflow"], "options": {}},
+        "script": script.to_json(experiment.folder),
+        "versions": {"hpo": hpo.__version__, "python": sys.version.split()[0]},
+        "host": socket.gethostname(),
+        "git": _git_commit(script.path.parent),
+        "hashes": {str(path): _hash(path) for path in [inputfile.path, *script.snapshot]},
+    }
+    _write_new(experiment.specification_file, json.dumps(specification, indent=1, default=str).encode())
+
+
+def _seed(inputfile: InputFile) -> int:
+    given = inputfile.control.get("seed")
+    return int(given) if given is not None else secrets.randbits(31)
+
+
+def _snapshot(code: Path, files: Iterable[Path]) -> dict[Path, Path]:
+    """Copy the files into `code`, by their paths below their common folder; return original -> copy."""
+    originals = [path.absolute() for path in files]
+    if not originals:
+        return {}
+    root = Path(os.path.commonpath([path.parent for path in originals]))
+    copies = {path: code / path.relative_to(root) for path in originals}
+    for path, copy in copies.items():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+        shutil.copymode(path, copy)
+    return copies
+
+
+def _git_commit(folder: Path) -> str | None:
+    """The commit that the script's folder is at, with "+" when it has changes; None when it is not in a repository."""
+    git = ["git", "-C", str(folder)]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 5, "check": True}
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], **options).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], **options).stdout.strip()
+        return commit + ("+" if changed else "")
+    return None
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _number(where: Path, building: Path) -> Experiment:
+    """Give the finished folder the next free number, by a rename that fails when somebody was faster."""
+    sync_folder(building)
+    number = max((int(name[1:]) for name in names()), default=-1) + 1
+    while True:
+        target = where / f"X{number:03d}"
+        try:
+            building.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            number += 1
+        else:
+            sync_folder(where)
+            return Experiment(target)
+
+
+def _point_last(where: Path, name: str) -> None:
+    replace_link(where / "last", name)
+
+
+def replace_link(link: Path, target: str) -> None:
+    """Make `link` a symbolic link to `target`, replacing one that is there in a single step."""
+    beside = link.parent / f".{link.name}.{secrets.token_hex(4)}"
+    os.symlink(target, beside)
+    try:
+        os.replace(beside, link)
+    except OSError:
+        beside.unlink()
+        raise
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Give a complete file a second name, unless that is taken: nobody ever sees half of it."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """Write a new file, on the disk when the call returns; `FileExistsError` when it exists."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

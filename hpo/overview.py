@@ -1,0 +1,106 @@
+"""What `hpo status`, `list`, `show` and `best` print for people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from hpo.progress import assignments, duration
+from hpo.results import View, last_lines
+from hpo.trial import State
+
+#: Rows of one kind that are listed.
+MOST = 20
+
+
+def print_status(view: View) -> None:
+    """Counts, running trials and where, failures, the best so far, time left."""
+    experiment = view.experiment
+    counts = ", ".join(f"{count} {state.value}" for state in State if (count := view.counts[state]))
+    print(f"{experiment.name}  {view.experiment_state()}  {view.finished}/{experiment.budget} done: {counts}")
+    stop = experiment.stop()
+    if stop is not None:
+        print(f"  stopped: {stop.reason}")
+    if (best := view.best()) is not None:
+        print(f"  best     {best.id}  {best.value:.6g}  {' '.join(assignments(best.params))}")
+    _print_running(view)
+    _print_failed(view)
+    if view.counts[State.RUNNING] and (left := view.seconds_left()) is not None:
+        print(f"  about {duration(left)} left")
+    print(f"  {experiment.folder}")
+    if view.experiment_state() in ("interrupted", "stopped"):
+        print(f"  'hpo resume {experiment.name}' runs what is left")
+
+
+def _print_running(view: View) -> None:
+    workers = {worker["id"]: worker for worker in view.workers()}
+    running = view.running()
+    for record in running[:MOST]:
+        worker = workers.get(record.owners.get(record.last, ""), {})
+        attempt = record.attempts.get(record.last)
+        since = f"  {duration(max(0, time.time() - attempt.started))}" if attempt and attempt.started else ""
+        step = f"  step {attempt.reports[-1][0]}: {attempt.reports[-1][1]:.6g}" if attempt and attempt.reports else ""
+        place = f"{worker.get('host', '?')}:{worker.get('pid', '?')}"
+        print(f"  running  {view.experiment.space.trial_id(record.number)}  on {place}{since}{step}")
+    _print_more(len(running))
+
+
+def _print_failed(view: View) -> None:
+    if view.counts[State.FAILED]:
+        failed = [row for row in view.rows() if row.state is State.FAILED]
+        for row in failed[:MOST]:
+            print(f"  failed   {row.id}  {row.reason}")
+        _print_more(len(failed))
+
+
+def _print_more(count: int) -> None:
+    if count > MOST:
+        print(f"           and {count - MOST} more")
+
+
+def print_list(summaries: Sequence[dict[str, Any]], created: Sequence[float]) -> None:
+    """A line for each experiment."""
+    for summary, when in zip(summaries, created, strict=True):
+        trials, best = summary["trials"], summary["best"]
+        done = trials["completed"] + trials["failed"] + trials["pruned"]
+        value = f"best {best['value']:.6g} ({best['id']})" if best else "no result yet"
+        day = time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
+        print(f"{summary['experiment']}  {day}  {summary['state']:<11}  {done}/{trials['total']} done  {value}")
+
+
+def print_trial(view: View, number: int) -> None:
+    """One trial: parameters, state and why, attempts, times, the last lines of its output."""
+    trial = view.trial(number)
+    value = "" if trial["value"] is None else f"  {trial['value']!r}"
+    print(f"{trial['id']}  (trial {number} of {view.experiment.name})  {trial['state']}{value}")
+    if trial["reason"]:
+        print(f"  {trial['reason']}")
+    for name, setting in trial["params"].items():
+        print(f"  {name} = {setting!r}")
+    for name, metric in trial["metrics"].items():
+        print(f"  {name}: {metric}")
+    for attempt in trial["attempts"]:
+        print(f"  attempt {attempt['attempt']}: {_attempt(attempt)}")
+        for note in attempt["notes"]:
+            print(f"    note: {note}")
+    if trial["reports"]:
+        step, last = trial["reports"][-1]
+        print(f"  {len(trial['reports'])} reports, the last: step {step}, {last:.6g}")
+    print(f"  {trial['folder']}")
+    _print_output(view, trial["id"])
+
+
+def _attempt(attempt: dict[str, Any]) -> str:
+    began, ended = attempt["started"], attempt["ended"]
+    when = "" if began is None else time.strftime(", %H:%M:%S", time.localtime(began))
+    took = "" if began is None or ended is None else f", {duration(ended - began)}"
+    return f"{attempt['outcome']}, on {attempt['host'] or '?'}{when}{took}"
+
+
+def _print_output(view: View, trial_id: str) -> None:
+    lines = last_lines(view.experiment.run_folder(trial_id) / "subprocess_out_and_err.txt")
+    if lines:
+        print("  the last lines of its output:")
+        for line in lines:
+            print(f"    {line}")

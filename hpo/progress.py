@@ -1,0 +1,201 @@
+"""What a user sees while an experiment runs: a live display on a terminal, elsewhere a timestamped line per event."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+from hpo.experiment import Experiment
+from hpo.journal import Event
+from hpo.ledger import failure_of, outcome_state
+from hpo.trial import State
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+REFRESH = 0.25
+#: More events than this in one refresh are told as a sum.
+MOST_LINES = 40
+#: Running trials that the live display lists.
+MOST_RUNNING = 8
+
+
+class Tally:
+    """Counts what the journals tell, event by event; cheap, and so only for the eye: results come from the ledger."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._reader = experiment.journal()
+        self.total = experiment.budget
+        self.done: dict[int, State] = {}
+        self.running: dict[int, float] = {}
+        self.best: tuple[float, int] | None = None
+        self.at_start = 0
+        self._began = time.monotonic()
+        self.read()
+        self.at_start = len(self.done)
+        self.running.clear()  # whatever ran before, ran elsewhere
+
+    def read(self) -> list[Event]:
+        """Take in the new events and return those worth a line."""
+        return [event for event in self._reader.read_new() if isinstance(event.get("n"), int) and self._count(event)]
+
+    def _count(self, event: Event) -> bool:
+        number = event["n"]
+        match event["e"]:
+            case "started":
+                if number not in self.done:
+                    self.running[number] = time.monotonic()
+            case "paused":
+                self.running.pop(number, None)
+            case "finished":
+                self._finished(number, event)
+            case _:
+                return False
+        return True
+
+    def _finished(self, number: int, event: Event) -> None:
+        self.running.pop(number, None)
+        failure = failure_of(event)
+        if failure is not None and failure.retried:
+            return
+        self.done.setdefault(number, outcome_state(event))
+        value = event.get("value")
+        if value is not None and (self.best is None or value < self.best[0]):
+            self.best = (value, number)
+
+    def trial_id(self, number: int) -> str:
+        """The id of trial `number`."""
+        return self._experiment.space.trial_id(number)
+
+    def seconds_left(self) -> float | None:
+        """From the pace since this display began; None before the first trial."""
+        done = len(self.done) - self.at_start
+        if not done:
+            return None
+        return (time.monotonic() - self._began) / done * (self.total - len(self.done))
+
+    def line(self, event: Event) -> str:
+        """One event as a sentence."""
+        name = self.trial_id(event["n"])
+        if event["e"] == "started":
+            again = f" (attempt {event['k']})" if event.get("k", 1) > 1 else ""
+            return f"{name} started{again}"
+        if event["e"] == "paused":
+            return f"{name} paused"
+        failure = failure_of(event)
+        if failure is not None:
+            return f"{name} {'lost' if failure.retried else 'failed'}: {failure.sentence}"
+        value = event.get("value")
+        text = "pruned" if event.get("pruned") else "completed"
+        best = ", the best so far" if self.best == (value, event["n"]) else ""
+        return f"{name} {text}: {value:.6g}{best} ({len(self.done)}/{self.total})"
+
+
+class Progress:
+    """A context that shows an experiment's progress on standard error, from a thread of its own."""
+
+    def __init__(self, experiment: Experiment, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._tally = Tally(experiment)
+        self._name = experiment.name
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the search goes on
+            if on_terminal(self._stream):
+                self._run_live()
+            else:
+                self._run_lines()
+
+    def _run_lines(self) -> None:
+        over = False
+        while not over:
+            over = self._stop.wait(REFRESH)
+            events = self._tally.read()
+            if len(events) > MOST_LINES:
+                self._print(f"{len(self._tally.done)}/{self._tally.total} done{_best(self._tally)}")
+            else:
+                for event in events:
+                    self._print(self._tally.line(event))
+
+    def _print(self, text: str) -> None:
+        print(time.strftime("%H:%M:%S"), text, file=self._stream, flush=True)
+
+    def _run_live(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(file=self._stream)
+        with Live(self._picture(), console=console, refresh_per_second=8, transient=True) as live:
+            over = False
+            while not over:
+                over = self._stop.wait(REFRESH)
+                self._show_failures(live.console, self._tally.read())
+                live.update(self._picture())
+
+    def _show_failures(self, console: Console, events: list[Event]) -> None:
+        for event in events[:MOST_LINES]:
+            if event["e"] == "finished" and failure_of(event) is not None:
+                console.print(self._tally.line(event), style="red", highlight=False, markup=False)
+
+    def _picture(self) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        tally = self._tally
+        head = Table.grid(padding=(0, 1))
+        head.add_row(
+            Text(self._name, style="bold"),
+            ProgressBar(total=max(1, tally.total), completed=len(tally.done), width=30),
+            Text(f"{len(tally.done)}/{tally.total}{_left(tally)}{_best(tally)}"),
+        )
+        now = time.monotonic()
+        running = sorted(tally.running.items())[:MOST_RUNNING]
+        lines = [Text(f"  {tally.trial_id(n)}  {now - since:.0f} s", style="dim") for n, since in running]
+        more = len(tally.running) - len(running)
+        return Group(head, *lines, *([Text(f"  and {more} more", style="dim")] if more else []))
+
+
+def on_terminal(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal that can redraw lines."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _best(tally: Tally) -> str:
+    return "" if tally.best is None else f", best {tally.best[0]:.6g} ({tally.trial_id(tally.best[1])})"
+
+
+def _left(tally: Tally) -> str:
+    seconds = tally.seconds_left()
+    return "" if seconds is None else f", {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `42 s`, `3 min`, `2 h 05 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def assignments(params: Mapping[str, Any]) -> Iterator[str]:
+    """Hyperparameters as `name=value`."""
+    return (f"{name}={value}" for name, value in params.items())

@@ -1,0 +1,260 @@
+"""The trials as rows and counts, from journals and claims."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hpo.experiment import Experiment
+from hpo.ledger import AttemptRecord, Ledger, TrialRecord, failure_of, outcome_state
+from hpo.liveness import Liveness, Vitality, read
+from hpo.space import Space
+from hpo.trial import State
+
+#: How an attempt's journal tells of its end, for people.
+_ENDED = {State.COMPLETED: "completed", State.FAILED: "failed", State.PRUNED: "pruned"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One trial as its users see it. value: the objective, or None. reason: why it failed, or None."""
+
+    id: str
+    number: int
+    state: State
+    value: float | None = None
+    reason: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+class View:
+    """One look at an experiment: its trials, its workers, the best, how far it is. Reads only."""
+
+    def __init__(self, experiment: Experiment, ledger: Ledger | None = None, liveness: Liveness | None = None) -> None:
+        self.experiment = experiment
+        self.ledger = ledger or experiment.ledger()
+        self._liveness = liveness or Liveness(experiment.workers, kill=False)
+        self._vital: dict[str, bool] = {}
+        self.counts = Counter(self.state(record) for record in self.ledger.trials.values())
+        self.counts[State.WAITING] += experiment.budget - len(self.ledger.trials)
+
+    # -- trials ------------------------------------------------------------------------------------------------------
+
+    def state(self, record: TrialRecord) -> State:
+        """The state of a trial, with a look at whether its worker lives."""
+        state = record.state()
+        if record.committed is not None:
+            return State.COMPLETED if record.outcome is None and self._recovered(record) is not None else state
+        if state is not State.RUNNING or self._lives(record.owners.get(record.last, "")):
+            return state
+        last = record.attempts.get(record.last)
+        outcome = last.outcome() if last else None
+        failure = failure_of(outcome) if outcome else None
+        if outcome is None or (failure is not None and failure.retried):
+            return State.WAITING
+        return outcome_state(outcome)  # a dead worker's last word, which its successor will commit
+
+    def row(self, number: int) -> Row:
+        """Trial `number` as a row."""
+        record = self.ledger.trials.get(number) or TrialRecord(number)
+        state = self.state(record)
+        outcome = self._outcome(record) if state.final else None
+        failure = failure_of(outcome) if outcome else None
+        reason = failure.sentence if failure else None
+        if state is State.FAILED and outcome is None:
+            reason = "its record was lost; 'hpo resume --retry-failed' runs it again"
+        return Row(
+            id=self.experiment.space.trial_id(number),
+            number=number,
+            state=state,
+            value=self.value(record) if state is State.COMPLETED or state is State.PRUNED else None,
+            reason=reason,
+            params=record.params if record.params is not None else {},
+            metrics=(outcome or {}).get("metrics") or {},
+        )
+
+    def failed_attempts(self) -> list[tuple[int, int]]:
+        """The committed attempts of all failed trials: (number, attempt)."""
+        records = (r for r in self.ledger.trials.values() if r.committed is not None)
+        return [(r.number, r.committed[0]) for r in records if r.committed and self.state(r) is State.FAILED]
+
+    def rows(self) -> Iterator[Row]:
+        """All trials that were begun, by number."""
+        return (self.row(number) for number in sorted(self.ledger.trials))
+
+    def value(self, record: TrialRecord) -> float | None:
+        """The value that counts; from `result.txt` when a damaged journal lost it."""
+        outcome = self._outcome(record)
+        return self._recovered(record) if outcome is None else outcome.get("value")
+
+    def best(self) -> Row | None:
+        """The completed trial with the smallest value, the first of equals; None when none has completed."""
+        best: tuple[float, int] | None = None
+        for number, record in self.ledger.trials.items():
+            if self.state(record) is State.COMPLETED and (value := self.value(record)) is not None:
+                best = min(best or (value, number), (value, number))
+        return None if best is None else self.row(best[1])
+
+    def traceback(self, number: int) -> str | None:
+        """The traceback of a trial that failed by an exception."""
+        outcome = self._outcome(self.ledger.trials[number])
+        failure = failure_of(outcome) if outcome else None
+        return failure.traceback if failure else None
+
+    def _outcome(self, record: TrialRecord) -> dict[str, Any] | None:
+        if record.committed is not None:
+            return record.outcome
+        last = record.attempts.get(record.last)
+        return last.outcome() if last else None
+
+    def _recovered(self, record: TrialRecord) -> float | None:
+        trial_id = self.experiment.space.trial_id(record.number)
+        with contextlib.suppress(OSError, ValueError):
+            value = float((self.experiment.run_folder(trial_id) / "result.txt").read_text())
+            return value if math.isfinite(value) else None
+        return None
+
+    # -- workers -----------------------------------------------------------------------------------------------------
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Every worker there was: id, host, pid, executor, state, and the trial it runs."""
+        running = {r.owners.get(r.last): r.number for r in self.running()}
+        found = []
+        for name in sorted(os.listdir(self.experiment.workers)):
+            identity = None if name.startswith(".") or name.endswith(".beat") else read(self.experiment.workers, name)
+            if identity is not None:
+                number = running.get(name)
+                found.append(
+                    {
+                        "id": name,
+                        "host": identity.host,
+                        "pid": identity.pid,
+                        "executor": identity.executor,
+                        "state": "ended" if name in self.ledger.ended else "alive" if self._lives(name) else "dead",
+                        "trial": None if number is None else self.experiment.space.trial_id(number),
+                    }
+                )
+        return found
+
+    def running(self) -> list[TrialRecord]:
+        """The trials that run now."""
+        return [r for r in self.ledger.trials.values() if r.committed is None and self.state(r) is State.RUNNING]
+
+    def _lives(self, worker: str) -> bool:
+        if worker in self.ledger.ended:
+            return False
+        if worker not in self._vital:
+            self._vital[worker] = self._liveness.of(worker) is not Vitality.DEAD
+        return self._vital[worker]
+
+    # -- the whole ---------------------------------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> int:
+        """Trials with a final state."""
+        return sum(count for state, count in self.counts.items() if state.final)
+
+    def experiment_state(self) -> str:
+        """`running`, `finished`, `stopped` (on request, or because all failed alike) or `interrupted`."""
+        if self.finished >= self.experiment.budget:
+            return "finished"
+        if any(worker["state"] == "alive" for worker in self.workers()):
+            return "running"
+        return "stopped" if self.experiment.stop() is not None else "interrupted"
+
+    def seconds_left(self) -> float | None:
+        """An estimate from the mean duration of the finished trials; None before the first."""
+        outcomes = (r.outcome for r in self.ledger.trials.values() if r.committed is not None)
+        seconds = [o["seconds"] for o in outcomes if o is not None and "seconds" in o]
+        if not seconds:
+            return None
+        left = self.experiment.budget - self.finished
+        return left * sum(seconds) / len(seconds) / max(1, self.counts[State.RUNNING])
+
+    def summary(self, *, with_workers: bool = True) -> dict[str, Any]:
+        """What `hpo status --json` prints; `hpo list --json` takes it without workers and jobs."""
+        best = self.best()
+        names = ("completed", "failed", "pruned", "running", "paused", "waiting")
+        summary: dict[str, Any] = {
+            "experiment": self.experiment.name,
+            "folder": str(self.experiment.folder),
+            "state": self.experiment_state(),
+            "trials": {"total": self.experiment.budget, **{name: self.counts[State(name)] for name in names}},
+            "best": None if best is None else {k: getattr(best, k) for k in ("id", "number", "value", "params")},
+        }
+        if with_workers:
+            summary |= {"workers": self.workers(), "jobs": []}
+        return summary
+
+    def trial(self, number: int) -> dict[str, Any]:
+        """What `hpo show --json` prints of one trial."""
+        row = self.row(number)
+        record = self.ledger.trials.get(number) or TrialRecord(number)
+        reports = [report for _, attempt in sorted(record.attempts.items()) for report in attempt.reports]
+        return {
+            "id": row.id,
+            "number": row.number,
+            "state": row.state.value,
+            "reason": row.reason,
+            "value": row.value,
+            "metrics": dict(row.metrics),
+            "params": dict(row.params),
+            "attempts": [self._attempt(record, k) for k in range(1, record.last + 1)],
+            "reports": reports,
+            "folder": str(self.experiment.run_folder(row.id)),
+        }
+
+    def _attempt(self, record: TrialRecord, number: int) -> dict[str, Any]:
+        attempt = record.attempts.get(number) or AttemptRecord(number)
+        worker = record.owners.get(number) or attempt.worker
+        identity = read(self.experiment.workers, worker) if worker else None
+        outcome = attempt.outcome()
+        return {
+            "attempt": number,
+            "worker": worker,
+            "host": identity.host if identity else None,
+            "started": attempt.started,
+            "ended": outcome.get("t") if outcome else None,
+            "outcome": self._attempt_outcome(attempt, worker),
+            "notes": attempt.notes,
+        }
+
+    def _attempt_outcome(self, attempt: AttemptRecord, worker: str) -> str:
+        outcome = attempt.outcome()
+        if outcome is not None:
+            failure = failure_of(outcome)
+            return failure.sentence if failure else outcome_state(outcome).value
+        if attempt.paused:
+            return "paused"
+        return "running" if self._lives(worker) else "the worker was lost"
+
+
+def find_trial(experiment: Experiment, text: str) -> int | None:
+    """The number of the trial that TRIAL means: an id, else a number from 0; None when there is none."""
+    return find_number(experiment.space, experiment.budget, text)
+
+
+def find_number(space: Space, size: int, text: str) -> int | None:
+    """`find_trial`, for the first `size` points of a space."""
+    number = int(text) if text.isdecimal() else None
+    by_id = next((n for n in range(size) if space.trial_id(n) == text), None)
+    if by_id is not None:
+        return by_id
+    return number if number is not None and number < size else None
+
+
+def last_lines(file: Path, count: int = 20, most: int = 65536) -> list[str]:
+    """The last lines of a trial's output, from its last `most` bytes."""
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - most))
+            return stream.read().decode(errors="replace").splitlines()[-count:]
+    except OSError:
+        return []

@@ -1,0 +1,174 @@
+"""An experiment that is run from this terminal: workers are started and tended, signals passed on, the end told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+from hpo import executors, processes
+from hpo.executors import Executor
+from hpo.experiment import Experiment
+from hpo.progress import Progress, assignments
+from hpo.results import View
+from hpo.trial import State
+from hpo.worker import Worker
+
+#: Exit codes of a search that a signal ended.
+INTERRUPTED, TERMINATED = 130, 143
+#: Failed trials that the closing summary names.
+MOST_FAILED = 5
+#: Seconds that `cancel` waits for the workers.
+CANCEL_PATIENCE = 60.0
+
+
+class Signals:
+    """Ctrl-C, SIGTERM and SIGHUP while the workers run: the first ends the trials cleanly, a second everything at once."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self.code: int | None = None
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[None]:
+        """Within, signals come here."""
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, self._handle) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.code is None:
+            self.code = INTERRUPTED if number == signal.SIGINT else TERMINATED
+            self._executor.cancel()
+            return
+        self._executor.cancel(now=True)
+        processes.kill(processes.descendants(os.getpid()))
+        os._exit(self.code)
+
+
+def conduct(experiment: Experiment, executor_name: str, *, quiet: bool = False) -> int:
+    """Run the trials that are left with the experiment's number of workers; return the exit code."""
+    executor = executors.create(executor_name, Worker)
+    signals = Signals(executor)
+    with signals.caught(), Progress(experiment):
+        executor.start(experiment, worker_count(experiment))
+        while executor.alive():
+            time.sleep(0.05)
+    view = View(experiment)
+    if not quiet:
+        print_summary(view)
+    return signals.code or exit_code(view)
+
+
+def resume(experiment: Experiment, *, retry_failed: bool, detached: bool) -> int:
+    """Run what is left, after any request to stop; with `retry_failed` the failed trials too."""
+    view = View(experiment)
+    if retry_failed:
+        experiment.request_retry(view.failed_attempts())
+        view = View(experiment)
+    if view.finished >= experiment.budget:
+        print(f"{experiment.name}: nothing is left, all {experiment.budget} trials are done")
+        return 0
+    experiment.request_resume()
+    executor = experiment.keywords["executor"]
+    print(f"{experiment.name}: {experiment.budget - view.finished} of {experiment.budget} trials are left", flush=True)
+    return detach(experiment, executor) if detached else conduct(experiment, executor)
+
+
+def cancel(experiment: Experiment) -> int:
+    """Ask every worker to stop, wait until they have, and say what was saved."""
+    view = View(experiment)
+    if view.experiment_state() != "running":
+        print(f"{experiment.name} is not running: it is {view.experiment_state()}")
+        return 0
+    experiment.request_stop("cancelled", kill=True)
+    end = time.monotonic() + CANCEL_PATIENCE
+    while view.experiment_state() == "running" and time.monotonic() < end:
+        time.sleep(0.2)
+        view = View(experiment)
+    alive = [worker for worker in view.workers() if worker["state"] == "alive"]
+    print(f"{experiment.name} cancelled: {view.finished} of {experiment.budget} trials are done and stay")
+    for worker in alive:
+        print(f"worker {worker['id']} on {worker['host']} has not answered yet; it stops when it sees the request")
+    print(f"'hpo resume {experiment.name}' runs what is left")
+    return 0
+
+
+def detach(experiment: Experiment, executor_name: str, *, quiet: bool = False) -> int:
+    """Start the workers, leave them behind, and say how to follow them."""
+    executors.create(executor_name, Worker, detach=True).start(experiment, worker_count(experiment))
+    if quiet:
+        return 0
+    print(f"{experiment.name} runs in the background: {experiment.folder}")
+    print(f"follow it with  hpo status {experiment.name} --watch\nend it with     hpo cancel {experiment.name}")
+    return 0
+
+
+def worker_count(experiment: Experiment) -> int:
+    """As many workers as asked for, but not more than trials."""
+    return max(1, min(int(experiment.keywords["nworkers"]), experiment.budget))
+
+
+def exit_code(view: View) -> int:
+    """0 when the search came to its end with a result, 1 when it failed, 130 when it was cancelled."""
+    match view.experiment_state():
+        case "finished":
+            return 0 if view.counts[State.COMPLETED] or view.counts[State.PRUNED] else 1
+        case "running":
+            return 0  # other workers have the rest
+        case "stopped":
+            stop = view.experiment.stop()
+            return INTERRUPTED if stop is not None and stop.kill else 1
+    return 1
+
+
+def print_summary(view: View) -> None:
+    """How it ended, the best set, where the results lie, what to do next: to standard output."""
+    experiment = view.experiment
+    state = view.experiment_state()
+    counts = ", ".join(f"{count} {what.value}" for what in State if (count := view.counts[what]))
+    print(f"\n{experiment.name} {state}: {experiment.budget} trials, {counts}")
+    if (best := view.best()) is not None:
+        print(f"best      {best.id}: {best.value:.6g}   {' '.join(assignments(best.params))}")
+    _print_failed(view)
+    stop = experiment.stop()
+    if state == "stopped" and stop is not None:
+        print(f"stopped   {stop.reason}")
+        if not stop.kill:
+            _print_traceback(view)
+    print(f"results   {_short(experiment)}/run/<id>/")
+    if state in ("interrupted", "stopped"):
+        print(f"next      hpo resume {experiment.name}              run what is left")
+    elif best is not None:
+        print(f"next      hpo best {experiment.name}                the best set as an &default_model section")
+        print(f"          hpo aggregate-results {experiment.name}   all trials as candle_results.csv")
+
+
+def _print_failed(view: View) -> None:
+    failed = [row for row in view.rows() if row.state is State.FAILED] if view.counts[State.FAILED] else []
+    for row in failed[:MOST_FAILED]:
+        print(f"failed    {row.id}: {row.reason}")
+    if len(failed) > MOST_FAILED:
+        print(f"          and {len(failed) - MOST_FAILED} more: hpo status {view.experiment.name}")
+
+
+def _print_traceback(view: View) -> None:
+    """The traceback that ended the experiment, once."""
+    row = next((row for row in view.rows() if row.state is State.FAILED), None)
+    if row is not None and (text := view.traceback(row.number)):
+        print(text.rstrip(), file=sys.stderr)
+
+
+def _short(experiment: Experiment) -> str:
+    """The folder as the user would type it."""
+    relative = os.path.relpath(experiment.folder)
+    return str(experiment.folder) if relative.startswith("..") else relative

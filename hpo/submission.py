@@ -1,0 +1,56 @@
+"""From an input file to a running search: check everything, create the experiment, start its workers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpo import checks, session, single
+from hpo.errors import UsageError
+from hpo.experiment import create
+from hpo.results import find_number
+
+
+class Submission:
+    """One input file, checked. Raises `InputError` with all that is wrong before anything is made or started."""
+
+    def __init__(self, file: str, overrides: Sequence[str]) -> None:
+        self.checked = checks.check(Path(file), overrides)
+        for warning in self.checked.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+
+    def run(self, *, dry_run: bool, detach: bool, parsable: bool) -> int:
+        """Carry it out; return the exit code."""
+        inputfile = self.checked.inputfile
+        executor = inputfile.control["executor"]
+        if detach and executor == "inline":
+            raise UsageError("--detach needs worker processes: leave out --executor inline")
+        if dry_run or inputfile.dry_run:
+            checks.describe(self.checked)
+            return 0
+        if inputfile.single_run:
+            return single.run(inputfile, self.checked.analysis.script)
+        experiment = create(inputfile, self.checked.analysis.script, self.checked.analysis.files)
+        workers = session.worker_count(experiment)
+        if parsable:
+            print(experiment.name, flush=True)
+        else:
+            plural = "s" if workers > 1 else ""
+            print(f"{experiment.name}: {experiment.budget} trials, {workers} worker{plural} on this machine", flush=True)
+        if detach:
+            return session.detach(experiment, executor, quiet=parsable)
+        return session.conduct(experiment, executor, quiet=parsable)
+
+
+def single_run(file: str, overrides: Sequence[str], trial: str | None) -> int:
+    """`hpo run`: one run of the defaults, overlaid by the parameters of `trial` (an id, or a number from 0)."""
+    submission = Submission(file, overrides)
+    inputfile = submission.checked.inputfile
+    params = None
+    if trial is not None:
+        number = find_number(inputfile.space, inputfile.space.size() or 0, trial)
+        if number is None:
+            raise UsageError(f"{file} has no trial {trial!r}; its {inputfile.space.size()} trials are numbered from 0")
+        params = inputfile.space.point(number)
+    return single.run(inputfile, submission.checked.analysis.script, params)

@@ -1,0 +1,69 @@
+"""All trials of an experiment as CSV, in the manner of CANDLE's `candle_results.csv`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+from hpo.errors import StorageError, UsageError
+from hpo.experiment import find
+from hpo.results import Row, View
+
+
+def aggregate(experiment: str | None, form: str | None, output: str) -> int:
+    """Write the table of EXP to `output` (`-`: standard output); return 0.
+
+    form: a printf format for the result, such as `%.4f`; None for full precision.
+    """
+    if form is None and experiment is not None and "%" in experiment:
+        experiment, form = None, experiment
+    _try_format(form)
+    rows = list(View(find(experiment)).rows())
+    if output == "-":
+        write(rows, sys.stdout, form)
+        return 0
+    try:
+        with Path(output).open("w", newline="") as file:
+            write(rows, file, form)
+    except OSError as error:
+        raise StorageError(f"cannot write {output}: {error.strerror}") from error
+    print(f"{output}: {len(rows)} trials", file=sys.stderr)
+    return 0
+
+
+def write(rows: Iterable[Row], stream: TextIO, form: str | None = None) -> None:
+    """Write the header `result,dirname,id,` + the union of the hyperparameters + `state`, then a line for each row.
+
+    Rows with a result come first, the smallest on top; then the others by number, with their state.
+    """
+    ordered = sorted(rows, key=lambda r: (r.value is None, r.value or 0.0, r.number))
+    names = list(dict.fromkeys(name for row in ordered for name in row.params if name not in ("result", "dirname", "id")))
+    state = "state" if "state" not in names else "trial_state"
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["result", "dirname", "id", *names, state])
+    for row in ordered:
+        cells = [_cell(row.params[name]) if name in row.params else "" for name in names]
+        writer.writerow([_result(row.value, form), row.id, row.id, *cells, row.state.value])
+
+
+def _result(value: float | None, form: str | None) -> str:
+    if value is None:
+        return ""
+    return form % value if form else repr(value)
+
+
+def _cell(value: Any) -> str:
+    """Text as it is; everything else as JSON, which reads back to the same value."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _try_format(form: str | None) -> None:
+    if form is not None:
+        try:
+            form % 1.5
+        except (TypeError, ValueError):
+            raise UsageError(f"{form!r} is not a printf format for one number, such as %.4f") from None

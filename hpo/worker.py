@@ -1,0 +1,497 @@
+"""The loop that every executor runs: claim a trial, propose its hyperparameters, run the script, record what came of it.
+
+The protocol and its reasons are in docs/architecture.md. Run as a program (``python -m hpo.worker FOLDER EXECUTOR``)
+this is one worker process of an experiment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hpo import liveness, processes, runners, samplers
+from hpo.errors import HpoError, StorageError
+from hpo.experiment import Experiment, replace_link
+from hpo.journal import Event, FolderJournal
+from hpo.ledger import Ledger, TrialRecord, failure_of, outcome_state
+from hpo.liveness import Vitality
+from hpo.trial import Attempt, Failure, Interrupt, Result, State
+
+#: Seconds between two looks into `control/` while a trial runs, and between two looks at workers not yet judged.
+CONTROL_EVERY = 2.0
+LOOK_EVERY = 0.5
+
+
+class Ended(Enum):
+    """Why a worker took its last trial."""
+
+    NOTHING_LEFT = "nothing left"
+    STOPPED = "stopped"
+    TERMINATED = "terminated"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An attempt that this worker may run, and what is known of the trial's earlier ones."""
+
+    attempt: int
+    record: TrialRecord
+
+    @property
+    def number(self) -> int:
+        return self.record.number
+
+
+class Worker:
+    """One worker of an experiment: `run()` takes trials until there are none, or until it is told to stop."""
+
+    def __init__(self, experiment: Experiment, executor: str) -> None:
+        self._experiment = experiment
+        self._identity = liveness.Identity.of_this_process(executor)
+        self._keywords = experiment.keywords
+        self._journal = experiment.journal(self.id)
+        sampler = experiment.specification["sampler"]
+        self._sampler = samplers.create(sampler["name"], experiment.space, sampler["options"], experiment.seed)
+        self._runner = runners.create(experiment.script, self._keywords)
+        self._left = Leftovers(experiment, self._journal)
+        self._alike = AlikeFailures(experiment, int(self._keywords["stop_after"]))
+        self._history = Ledger()
+        self._next = 0
+        self.terminated = False
+
+    @property
+    def id(self) -> str:
+        """This worker's id; no other worker ever has it."""
+        return self._identity.id
+
+    def run(self) -> Ended:
+        """Take trials until there are none. Raises `StorageError` when the folder can no longer be written."""
+        scratch = self._experiment.scratch(self.id)
+        with _storage(self._experiment.folder):
+            liveness.write(self._experiment.workers, self._identity)  # before the first claim
+            scratch.mkdir()
+            self._left.tidy()
+        heartbeat = liveness.Heartbeat(self._experiment.workers, self.id)
+        try:
+            ended = self._loop()
+            self._journal.append([{"e": "ended", "t": time.time(), "reason": ended.value}])
+        finally:
+            heartbeat.close()
+            self._runner.close()
+            self._journal.close()
+            shutil.rmtree(scratch, ignore_errors=True)
+        return ended
+
+    def _loop(self) -> Ended:
+        self._next = self._left.look()
+        while (reason := self._told_to_end()) is None:
+            claimed = self._take()
+            if claimed is None:
+                return self._told_to_end() or Ended.NOTHING_LEFT
+            self._handle(claimed)
+        return reason
+
+    def _told_to_end(self) -> Ended | None:
+        if self.terminated:
+            return Ended.TERMINATED
+        return Ended.STOPPED if self._experiment.stop() is not None else None
+
+    # -- claiming ----------------------------------------------------------------------------------------------------
+
+    def _take(self) -> Claimed | None:
+        """Claim what others left, else the next new trial; None when all that is not done is in living hands."""
+        claimed = self._left.take() or self._take_new()
+        while claimed is None:
+            self._left.look()
+            claimed = self._left.take()
+            if claimed is not None or not self._left.undecided or self._told_to_end():
+                return claimed
+            time.sleep(LOOK_EVERY)
+        return claimed
+
+    def _take_new(self) -> Claimed | None:
+        while self._next < self._experiment.budget:
+            number = self._next
+            self._next += 1
+            if self._journal.claim(f"{number}.1") == self.id:
+                return Claimed(1, TrialRecord(number))
+        return None
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    def _handle(self, claimed: Claimed) -> None:
+        """Run one claimed attempt and record how it ended."""
+        params = self._propose(claimed)
+        with _storage(self._experiment.folder):
+            attempt = self._prepare(claimed, params)
+        began = time.monotonic()
+        watch = WorkerWatch(self, claimed)
+        result = self._runner.run(attempt, watch)
+        watch.flush()
+        self._record(claimed, attempt, result, time.monotonic() - began)
+
+    def _propose(self, claimed: Claimed) -> dict[str, Any]:
+        """Take the parameters that an earlier attempt recorded, else ask the sampler; record that the attempt starts."""
+        earlier = claimed.record.params
+        event = {"e": "started", "t": time.time(), "n": claimed.number, "k": claimed.attempt}
+        if earlier is not None:
+            event["params"] = earlier
+        else:
+            proposal = self._sampler.propose(self._merged(), claimed.number)
+            event["params"] = dict(proposal.params)
+            if proposal.system_attrs:
+                event["system_attrs"] = dict(proposal.system_attrs)
+        self._journal.append([event])
+        params: dict[str, Any] = event["params"]
+        return params
+
+    def _merged(self) -> Sequence[TrialRecord]:
+        if not self._sampler.needs_history:
+            return ()
+        self._experiment.refresh(self._history, self._journal)
+        return [self._history.trials[n] for n in sorted(self._history.trials)]
+
+    def _prepare(self, claimed: Claimed, params: dict[str, Any]) -> Attempt:
+        """Make the attempt's folder, with `params.json` in it, and let `run/<id>` show it."""
+        experiment, number = self._experiment, claimed.number
+        trial_id = experiment.space.trial_id(number)
+        folder = experiment.attempt_folder(trial_id, _folder_attempt(experiment, trial_id, claimed))
+        folder.mkdir(exist_ok=True)
+        whole = {"output_dir": str(folder), **experiment.parameters(number, params)}
+        (folder / "params.json").write_text(json.dumps(whole))
+        _show(experiment, trial_id, folder)
+        timeout = self._keywords["trial_timeout"]
+        return Attempt(
+            number=number,
+            attempt=claimed.attempt,
+            id=trial_id,
+            params=whole,
+            folder=folder,
+            scratch=experiment.scratch(self.id),
+            env=self._environment(trial_id, folder, claimed),
+            rng_seed=int(whole["rng_seed"]) if isinstance(whole["rng_seed"], int) else experiment.rng_seed(number),
+            nthreads=int(self._keywords["nthreads"]),
+            timeout=None if timeout is None else float(timeout),
+            max_output=int(self._keywords["max_output"]),
+        )
+
+    def _environment(self, trial_id: str, folder: Path, claimed: Claimed) -> dict[str, str]:
+        experiment = self._experiment
+        earlier = [experiment.attempt_folder(trial_id, k) / "checkpoints" for k in range(claimed.attempt - 1, 0, -1)]
+        return {
+            "HPO_EXPERIMENT": experiment.name,
+            "HPO_TRIAL": trial_id,
+            "HPO_WORKER": self.id,
+            "HPO_SUBMIT_DIR": experiment.specification["submit_dir"],
+            "HPO_INPUT_DIR": str(Path(experiment.specification["input"]).parent),
+            "HPO_CHECKPOINT_DIR": str(folder / "checkpoints"),
+            "HPO_RESTORE_FROM": os.pathsep.join(str(path) for path in earlier if path.is_dir()),
+        }
+
+    # -- recording ---------------------------------------------------------------------------------------------------
+
+    def _record(self, claimed: Claimed, attempt: Attempt, result: Result, seconds: float) -> None:
+        """Append how the attempt ended; then, unless the trial goes on in another attempt, commit it."""
+        about = {"t": time.time(), "n": claimed.number, "k": claimed.attempt}
+        events: list[Event] = [{"e": "note", **about, "text": note} for note in result.notes]
+        if result.paused:
+            self._journal.append([*events, {"e": "paused", **about}])
+            return
+        finished = {"e": "finished", **about, "seconds": round(seconds, 4), **_outcome(result)}
+        self._journal.append([*events, finished])
+        if result.value is not None:
+            with _storage(attempt.folder):
+                write_result(attempt.folder, result.value)
+        failure = result.failure
+        if failure is not None and failure.retried and self._may_retry(claimed):
+            self._left.add(claimed, finished, self.id)
+        else:
+            self._left.commit(claimed.record, claimed.attempt)
+        self._alike.note(failure)
+
+    def _may_retry(self, claimed: Claimed) -> bool:
+        return claimed.record.deaths + 1 < int(self._keywords["max_attempts"])
+
+
+class Leftovers:
+    """Trials that were begun and are not committed: whose they are, and which of them may be taken over."""
+
+    def __init__(self, experiment: Experiment, journal: FolderJournal) -> None:
+        self._experiment = experiment
+        self._journal = journal
+        self._liveness = liveness.Liveness(experiment.workers, kill=True)
+        self._max_attempts = int(experiment.keywords["max_attempts"])
+        self._open: dict[int, TrialRecord] = {}
+        #: Whether some owner could not be judged at the last look: look again before giving up.
+        self.undecided = False
+
+    def look(self) -> int:
+        """List what is begun and not committed now; return the lowest number that nobody claimed."""
+        experiment = self._experiment
+        begun, done = _begun_and_done(self._journal.claimed())
+        voided = {number for number, _ in experiment.retries()}
+        wanted = (begun - done) | (begun & voided)
+        ledger = experiment.ledger(only=wanted) if wanted else Ledger()
+        self._open = {n: ledger.trials[n] for n in sorted(wanted) if ledger.trial(n).committed is None}
+        return next(n for n in range(len(begun) + 1) if n not in begun)
+
+    def tidy(self) -> None:
+        """End what dead workers left running, and remove their private files."""
+        folder = self._experiment.scratch("")
+        for worker in os.listdir(folder):
+            if self._liveness.of(worker) is Vitality.DEAD:
+                self._liveness.bury(worker)
+                shutil.rmtree(folder / worker, ignore_errors=True)
+
+    def add(self, claimed: Claimed, finished: Event, worker: str) -> None:
+        """Keep a trial whose attempt this worker gave up, to be tried again."""
+        record = claimed.record
+        record.owners[claimed.attempt] = worker
+        ledger = Ledger()
+        ledger.trials[record.number] = record
+        ledger.add_events([{**finished, "w": worker}])
+        self._open[record.number] = record
+
+    def take(self) -> Claimed | None:
+        """Claim the next attempt of a trial whose last one is over; commit what only wants committing."""
+        self.undecided = False
+        for number in list(self._open):
+            record = self._open[number]
+            if not self._is_free(record):
+                continue
+            del self._open[number]
+            if not self._settled(record):
+                attempt = record.last + 1
+                if self._journal.claim(f"{number}.{attempt}") == self._journal.worker:
+                    return Claimed(attempt, record)
+        return None
+
+    def commit(self, record: TrialRecord, attempt: int) -> bool:
+        """Let `attempt` count, unless another one does already: the first commit wins for ever."""
+        tag = f".{attempt}"
+        won = self._journal.claim(record.done_key, tag) == self._journal.worker + tag
+        if won:
+            experiment = self._experiment
+            trial_id = experiment.space.trial_id(record.number)
+            for k in range(attempt, 0, -1):  # a paused attempt is continued in its folder
+                folder = experiment.attempt_folder(trial_id, k)
+                if folder.is_dir():
+                    _show(experiment, trial_id, folder)
+                    break
+        return won
+
+    def _is_free(self, record: TrialRecord) -> bool:
+        """Whether the owner of the last attempt gave it up or is dead.
+
+        What a dead owner last wrote is read again, and whether somebody else was faster: then the trial is theirs.
+        """
+        last = record.attempts.get(record.last)
+        if record.last in record.voided or (last is not None and (last.paused or self._given_up(record))):
+            return True
+        owner = record.owners.get(record.last, "")
+        match self._liveness.of(owner):
+            case Vitality.DEAD:
+                attempt = record.last
+                self._bury(owner, record)
+                return record.committed is None and record.last == attempt
+            case Vitality.UNKNOWN:
+                self.undecided = True
+        return False
+
+    def _given_up(self, record: TrialRecord) -> bool:
+        """Whether the last attempt ended by infrastructure, with attempts left: its worker did not commit it."""
+        outcome = record.attempts[record.last].outcome()
+        failure = failure_of(outcome) if outcome else None
+        return failure is not None and failure.retried and record.deaths < self._max_attempts
+
+    def _bury(self, owner: str, record: TrialRecord) -> None:
+        self._liveness.bury(owner)
+        fresh = self._experiment.ledger(only={record.number}).trial(record.number)
+        record.attempts, record.owners, record.committed = fresh.attempts, fresh.owners, fresh.committed
+
+    def _settled(self, record: TrialRecord) -> bool:
+        """Commit a trial whose last attempt has all it needs: a result, or one death too many."""
+        last = record.attempts.get(record.last)
+        if record.last in record.voided or (last is not None and last.paused):
+            return False
+        outcome = last.outcome() if last else None
+        if outcome is not None and not self._given_up(record):
+            self.commit(record, record.last)
+            return True
+        if outcome is None and record.deaths >= self._max_attempts:
+            failure = Failure("worker-lost", f" {record.deaths} times")
+            about = {"t": time.time(), "n": record.number, "k": record.last}
+            self._journal.append([{"e": "finished", **about, **_outcome(Result(failure=failure))}])
+            self.commit(record, record.last)
+            return True
+        return False
+
+
+class AlikeFailures:
+    """Stops an experiment whose first trials all fail with the same exception in the same frame.
+
+    Only what finishes while this worker lives is counted, so that `resume` gets a new chance.
+    """
+
+    def __init__(self, experiment: Experiment, limit: int) -> None:
+        self._experiment = experiment
+        self._limit = limit
+        self._reader = experiment.journal()
+        self._signatures: list[str | None] = []
+        self._hopeless = limit > 0 and not any(_succeeded(event) for event in self._reader.read_new())
+
+    def note(self, failure: Failure | None) -> None:
+        """Called after each attempt of this worker, with its failure or None."""
+        if failure is None:
+            self._hopeless = False
+        if not self._hopeless:
+            return
+        for event in self._reader.read_new():
+            self._hopeless = self._hopeless and not _succeeded(event)
+            if event["e"] == "finished" and (seen := failure_of(event)) is not None and not seen.retried:
+                self._signatures.append(seen.signature)
+        first = self._signatures[: self._limit]
+        if self._hopeless and len(first) == self._limit and None not in first and len(set(first)) == 1:
+            assert failure is not None
+            self._experiment.request_stop(f"the first {self._limit} trials all failed alike", kill=False)
+
+
+class WorkerWatch:
+    """What a runner sees of the worker while an attempt runs (`trial.Watch`)."""
+
+    def __init__(self, worker: Worker, claimed: Claimed) -> None:
+        self._worker = worker
+        self._about = {"n": claimed.number, "k": claimed.attempt}
+        self._reports: list[Event] = []
+        self._looked = time.monotonic()
+        self._stop = False
+
+    def poll(self) -> Interrupt | None:
+        """Write the reports so far; tell whether the attempt must end now."""
+        self.flush()
+        now = time.monotonic()
+        if now - self._looked >= CONTROL_EVERY:
+            self._looked = now
+            request = self._worker._experiment.stop()
+            self._stop = request is not None and request.kill
+        return Interrupt.PAUSE if self._stop or self._worker.terminated else None
+
+    def report(self, step: int, value: float) -> None:
+        """Note a report; it is written at the next poll."""
+        self._reports.append({"e": "reported", "t": time.time(), **self._about, "step": step, "value": value})
+
+    def flush(self) -> None:
+        """Append the reports to the journal. They are on the disk with the next durable record."""
+        if self._reports:
+            self._worker._journal.append(self._reports, durable=False)
+            self._reports = []
+
+
+def _succeeded(event: Event) -> bool:
+    return event["e"] == "finished" and outcome_state(event) is not State.FAILED
+
+
+def _begun_and_done(keys: Sequence[str]) -> tuple[set[int], set[int]]:
+    """The numbers that were claimed, and those with a commit, from the names of the claims."""
+    begun, done = set(), set()
+    for key in keys:
+        number, _, what = key.partition(".")
+        if number.isdigit():
+            (done if what.startswith("done") else begun).add(int(number))
+    return begun | done, done
+
+
+def _folder_attempt(experiment: Experiment, trial_id: str, claimed: Claimed) -> int:
+    """The attempt whose folder is used: a paused one that left a checkpoint is continued where it was."""
+    attempt = claimed.attempt
+    before = claimed.record.attempts.get(attempt - 1)
+    if before is None or not before.paused:
+        return attempt
+    for k in range(attempt - 1, 0, -1):
+        folder = experiment.attempt_folder(trial_id, k)
+        if folder.is_dir():
+            checkpoints = folder / "checkpoints"
+            return k if checkpoints.is_dir() and any(checkpoints.iterdir()) else attempt
+    return attempt
+
+
+def _show(experiment: Experiment, trial_id: str, folder: Path) -> None:
+    """Let `run/<id>` be a link to an attempt's folder."""
+    link, target = experiment.run_folder(trial_id), f".attempts/{folder.name}"
+    try:
+        os.symlink(target, link)
+    except FileExistsError:
+        if os.readlink(link) != target:
+            replace_link(link, target)
+
+
+def _outcome(result: Result) -> dict[str, Any]:
+    """A result as the keys of a `finished` event."""
+    record: dict[str, Any] = {}
+    if result.value is not None:
+        record["value"] = result.value
+    if result.metrics:
+        record["metrics"] = dict(result.metrics)
+    if result.pruned:
+        record["pruned"] = True
+    if (failure := result.failure) is not None:
+        fields = {"kind": failure.kind, "detail": failure.detail, "where": failure.where, "traceback": failure.traceback}
+        record["failure"] = {name: value for name, value in fields.items() if value}
+    return record
+
+
+def write_result(folder: Path, value: float) -> None:
+    """Leave the value where CANDLE's users look for it; `result.txt` appears whole."""
+    folder.mkdir(exist_ok=True)  # the script may have removed it
+    (folder / "candle_value_to_return.json").write_text(json.dumps({"val_loss": [value]}))
+    beside = folder / ".result.txt"
+    beside.write_text(f"{value!r}\n")
+    beside.rename(folder / "result.txt")
+
+
+class _storage(contextlib.AbstractContextManager["_storage"]):
+    """Turns an `OSError` inside into a `StorageError` that names the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise StorageError(f"cannot write to {self._folder}: {error.strerror}") from error
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Be a worker process: FOLDER EXECUTOR [PARENT], where PARENT is the pid to die with."""
+    folder, executor, *parent = arguments
+    if parent:
+        processes.die_with_parent(int(parent[0]))
+    processes.adopt_orphans()
+    try:
+        worker = Worker(Experiment(Path(folder)), executor)
+
+        def terminate(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            worker.terminated = True
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, terminate)
+        worker.run()
+    except HpoError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
