@@ -42,26 +42,25 @@ class Script:
     preload: tuple[str, ...] = ()
     snapshot: Mapping[Path, Path] = field(default_factory=dict)
 
-    def to_json(self, root: Path) -> dict[str, Any]:
-        """Return it as JSON types; copies below `root`, the experiment's folder, are written relative to it."""
-        copies = {str(original): os.path.relpath(copy, root) for original, copy in self.snapshot.items()}
+    def to_json(self, copies: Mapping[Path, str]) -> dict[str, Any]:
+        """Return it as JSON types, with the snapshot that was made: original path -> its copy, below `code`."""
         return {
             "path": str(self.path),
             "runner": self.runner,
             "form": self.form,
             "preload": list(self.preload),
-            "snapshot": copies,
+            "snapshot": {str(original): copy for original, copy in copies.items()},
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], root: Path) -> Script:
-        """Read what `to_json` wrote, for the experiment that lies at `root` now."""
+    def from_json(cls, data: Mapping[str, Any], code: Path) -> Script:
+        """Read what `to_json` wrote; `code` is the folder in which the copies lie now."""
         return cls(
             path=Path(data["path"]),
             runner=data["runner"],
             form=data["form"],
             preload=tuple(data["preload"]),
-            snapshot={Path(original): root / copy for original, copy in data["snapshot"].items()},
+            snapshot={Path(original): code / copy for original, copy in data["snapshot"].items()},
         )
 
 
