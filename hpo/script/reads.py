@@ -89,6 +89,8 @@ class Use:
                 self._membership(left)
             case ast.Compare(ops=[ast.Is() | ast.IsNot()]) | ast.FormattedValue() | ast.Expr() | ast.If():
                 pass
+            case ast.For() | ast.comprehension():
+                self._everything = True
             case ast.Assign() | ast.AnnAssign() | ast.NamedExpr():
                 return self._alias(parent)
             case ast.Call() if parent.func is not name:
