@@ -1,13 +1,12 @@
 """The experiment's folder: every path, the frozen specification, X-numbers, and the requests to stop and go on.
 
-The folder is the truth. `experiment.json` is written once, before the folder gets its number, and the folder appears whole, by
-one rename: whoever sees X007 sees all of it.
+The folder is the truth. `experiment.json` is written once, before the folder gets its number, and the folder appears
+whole, by one rename: whoever sees X007 sees all of it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import json
@@ -153,7 +152,7 @@ class Experiment:
     @functools.cached_property
     def script(self) -> Script:
         """The model script, with its snapshot's files in `code/`."""
-        return Script.from_json(self.specification["script"], self.folder)
+        return Script.from_json(self.specification["script"], self.code)
 
     def rng_seed(self, number: int) -> int:
         """The seed of trial `number`: 31 bits that depend on the experiment's seed and the number only."""
@@ -163,8 +162,8 @@ class Experiment:
     def parameters(self, number: int, params: Mapping[str, Any]) -> dict[str, Any]:
         """The whole dictionary that the script of trial `number` sees (without `output_dir`, which is the attempt's).
 
-        The defaults overlaid by the trial's `params`, and the names that every trial gets; a user's own value for one of
-        these wins.
+        The defaults overlaid by the trial's `params`, and the names that every trial gets; a user's own value for one
+        of these wins.
         """
         trial_id = self.space.trial_id(number)
         return {**reserved(trial_id, self.name, self.rng_seed(number), self.keywords), **self.defaults, **params}
@@ -246,7 +245,7 @@ class Experiment:
 
 
 def reserved(trial_id: str, experiment: str, seed: int, keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """The names that every script finds in its dictionary beside its own (CANDLE's `initialize_parameters` has them)."""
+    """What every script finds in its dictionary beside its own names, as CANDLE's `initialize_parameters` gives it."""
     timeout = keywords.get("trial_timeout")
     return {
         "id": trial_id,
@@ -321,11 +320,10 @@ def create(inputfile: InputFile, script: Script, files: Iterable[Path]) -> Exper
 def _fill(experiment: Experiment, inputfile: InputFile, script: Script, files: Iterable[Path]) -> None:
     for folder in ("workers", "claims", "journal", "control", "logs", "scratch", "run/.attempts", "code"):
         (experiment.folder / folder).mkdir(parents=True)
-    script = dataclasses.replace(script, snapshot=_snapshot(experiment.code, files))
+    snapshot = _snapshot(experiment.code, files)
     _write_new(experiment.folder / inputfile.path.name, inputfile.text)
-    record = inputfile.space.to_json()
-    if (rows := inputfile.space.rows_bytes()) is not None:
-        _write_new(experiment.rows_file, rows)
+    if isinstance(inputfile.space, spaces.Rows):
+        _write_new(experiment.rows_file, inputfile.space.data)
     specification = {
         "format": FORMAT,
         "created": time.time(),
@@ -334,15 +332,15 @@ def _fill(experiment: Experiment, inputfile: InputFile, script: Script, files: I
         "control": inputfile.control,
         "given": dict(inputfile.given),
         "defaults": inputfile.defaults,
-        "space": record,
+        "space": inputfile.space.to_json(),
         "n_trials": inputfile.space.size(),
         "seed": _seed(inputfile),
         "sampler": {"name": inputfile.control["workflow"], "options": {}},
-        "script": script.to_json(experiment.folder),
+        "script": script.to_json(snapshot),
         "versions": {"hpo": hpo.__version__, "python": sys.version.split()[0]},
         "host": socket.gethostname(),
         "git": _git_commit(script.path.parent),
-        "hashes": {str(path): _hash(path) for path in [inputfile.path, *script.snapshot]},
+        "hashes": {str(path): _hash(path) for path in [inputfile.path, *snapshot]},
     }
     _write_new(experiment.specification_file, json.dumps(specification, indent=1, default=str).encode())
 
@@ -352,17 +350,17 @@ def _seed(inputfile: InputFile) -> int:
     return int(given) if given is not None else secrets.randbits(31)
 
 
-def _snapshot(code: Path, files: Iterable[Path]) -> dict[Path, Path]:
-    """Copy the files into `code`, by their paths below their common folder; return original -> copy."""
+def _snapshot(code: Path, files: Iterable[Path]) -> dict[Path, str]:
+    """Copy the files into `code`, by their paths below their common folder; return original -> copy's path there."""
     originals = [path.absolute() for path in files]
     if not originals:
         return {}
     root = Path(os.path.commonpath([path.parent for path in originals]))
-    copies = {path: code / path.relative_to(root) for path in originals}
+    copies = {path: str(path.relative_to(root)) for path in originals}
     for path, copy in copies.items():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-        shutil.copymode(path, copy)
+        (code / copy).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, code / copy)
+        shutil.copymode(path, code / copy)
     return copies
 
 

@@ -1,4 +1,4 @@
-"""What the journals and claims together say of every trial. Derived, never stored: anybody may rebuild it at any time."""
+"""What the journals and claims together say of every trial. Derived, never stored: anybody may rebuild it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TrialRecord:
 
     @property
     def deaths(self) -> int:
-        """Attempts since the last setting aside that infrastructure ended: neither paused nor finished by the script."""
+        """Attempts since the last setting aside that were not paused: lost ones, when the last one is over."""
         since = max(self.voided, default=0)
         return sum(1 for k in range(since + 1, self.last + 1) if self._died(k))
 

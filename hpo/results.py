@@ -92,7 +92,8 @@ class View:
     def value(self, record: TrialRecord) -> float | None:
         """The value that counts; from `result.txt` when a damaged journal lost it."""
         outcome = self._outcome(record)
-        return self._recovered(record) if outcome is None else outcome.get("value")
+        value: float | None = self._recovered(record) if outcome is None else outcome.get("value")
+        return value
 
     def best(self) -> Row | None:
         """The completed trial with the smallest value, the first of equals; None when none has completed."""

@@ -27,7 +27,7 @@ CANCEL_PATIENCE = 60.0
 
 
 class Signals:
-    """Ctrl-C, SIGTERM and SIGHUP while the workers run: the first ends the trials cleanly, a second everything at once."""
+    """Ctrl-C, SIGTERM and SIGHUP while workers run: the first ends the trials cleanly, a second everything at once."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor

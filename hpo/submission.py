@@ -37,7 +37,7 @@ class Submission:
             print(experiment.name, flush=True)
         else:
             plural = "s" if workers > 1 else ""
-            print(f"{experiment.name}: {experiment.budget} trials, {workers} worker{plural} on this machine", flush=True)
+            print(f"{experiment.name}: {experiment.budget} trials, {workers} local worker{plural}", flush=True)
         if detach:
             return session.detach(experiment, executor, quiet=parsable)
         return session.conduct(experiment, executor, quiet=parsable)

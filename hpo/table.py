@@ -41,10 +41,11 @@ def write(rows: Iterable[Row], stream: TextIO, form: str | None = None) -> None:
     Rows with a result come first, the smallest on top; then the others by number, with their state.
     """
     ordered = sorted(rows, key=lambda r: (r.value is None, r.value or 0.0, r.number))
-    names = list(dict.fromkeys(name for row in ordered for name in row.params if name not in ("result", "dirname", "id")))
+    fixed = ("result", "dirname", "id")
+    names = list(dict.fromkeys(name for row in ordered for name in row.params if name not in fixed))
     state = "state" if "state" not in names else "trial_state"
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["result", "dirname", "id", *names, state])
+    writer.writerow([*fixed, *names, state])
     for row in ordered:
         cells = [_cell(row.params[name]) if name in row.params else "" for name in names]
         writer.writerow([_result(row.value, form), row.id, row.id, *cells, row.state.value])

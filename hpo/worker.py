@@ -1,4 +1,4 @@
-"""The loop that every executor runs: claim a trial, propose its hyperparameters, run the script, record what came of it.
+"""The loop that every executor runs: claim a trial, propose its hyperparameters, run the script, record its end.
 
 The protocol and its reasons are in docs/architecture.md. Run as a program (``python -m hpo.worker FOLDER EXECUTOR``)
 this is one worker process of an experiment.
@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 from types import FrameType
@@ -142,9 +142,9 @@ class Worker:
         self._record(claimed, attempt, result, time.monotonic() - began)
 
     def _propose(self, claimed: Claimed) -> dict[str, Any]:
-        """Take the parameters that an earlier attempt recorded, else ask the sampler; record that the attempt starts."""
+        """Take the parameters an earlier attempt recorded, else ask the sampler; record that the attempt starts."""
         earlier = claimed.record.params
-        event = {"e": "started", "t": time.time(), "n": claimed.number, "k": claimed.attempt}
+        event: Event = {"e": "started", "t": time.time(), "n": claimed.number, "k": claimed.attempt}
         if earlier is not None:
             event["params"] = earlier
         else:
@@ -404,7 +404,8 @@ def _succeeded(event: Event) -> bool:
 
 def _begun_and_done(keys: Sequence[str]) -> tuple[set[int], set[int]]:
     """The numbers that were claimed, and those with a commit, from the names of the claims."""
-    begun, done = set(), set()
+    begun: set[int] = set()
+    done: set[int] = set()
     for key in keys:
         number, _, what = key.partition(".")
         if number.isdigit():
@@ -446,8 +447,7 @@ def _outcome(result: Result) -> dict[str, Any]:
     if result.pruned:
         record["pruned"] = True
     if (failure := result.failure) is not None:
-        fields = {"kind": failure.kind, "detail": failure.detail, "where": failure.where, "traceback": failure.traceback}
-        record["failure"] = {name: value for name, value in fields.items() if value}
+        record["failure"] = {name: value for name, value in asdict(failure).items() if value}
     return record
 
 

@@ -83,4 +83,5 @@ def overview() -> str:
     """What `hpo help` prints."""
     lines = [f"  {verb:<18} {module_of(verb).HELP}" for verb in VERBS]
     head = "usage: hpo COMMAND ...\n\nHyperparameter optimization on laptops and clusters.\n"
-    return "\n".join([head, *lines, "", "'hpo help COMMAND' tells more. EXP is X007, a folder, or nothing for the last."])
+    tail = "'hpo help COMMAND' tells more. EXP is X007, a folder, or nothing for the last."
+    return "\n".join([head, *lines, "", tail])

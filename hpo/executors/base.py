@@ -37,5 +37,5 @@ class Executor(Protocol):
         ...
 
     def cancel(self, *, now: bool = False) -> None:
-        """Tell the workers to end their trials cleanly and stop, or kill them `now`. May be called from a signal handler."""
+        """Tell the workers to end their trials cleanly and stop, or kill them `now`; a signal handler may call it."""
         ...

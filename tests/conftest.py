@@ -1,0 +1,40 @@
+"""What every test gets: a folder of experiments of its own, and in CI no skipped test goes unnoticed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+#: A skip whose reason begins so is fine everywhere, also where all real components are required.
+OPTIONAL = "optional: "
+
+_skipped: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _own_experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the experiments, the variables or the threads of the user who runs it."""
+    for name in [name for name in os.environ if name.startswith("HPO_") and name not in ("HPO_DATA", "HPO_REQUIRE_REAL")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HPO_EXPERIMENTS", str(tmp_path / "experiments"))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not reason.startswith(OPTIONAL):
+            _skipped.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if os.environ.get("HPO_REQUIRE_REAL") and _skipped:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if os.environ.get("HPO_REQUIRE_REAL") and _skipped:
+        terminalreporter.section("skipped, but required here (HPO_REQUIRE_REAL)")
+        for line in _skipped:
+            terminalreporter.line(line)

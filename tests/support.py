@@ -1,0 +1,93 @@
+"""What many tests use: the command as a user runs it, and small experiments."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-P", "-m", "hpo.cli"]
+
+#: A script of the recommended form, without any import.
+SQUARE = "def run(hyperparams):\n    return (hyperparams['x'] - 3) ** 2\n"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a command under test: none of our variables but `more`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HPO_")}
+    return {**inherited, **more}
+
+
+def hpo(*words: str, cwd: Path, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    return subprocess.run(
+        [*COMMAND, *words], cwd=cwd, env=environment(**variables), capture_output=True, text=True, timeout=timeout
+    )
+
+
+def start_hpo(*words: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
+    """Begin a command and go on."""
+    return subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=cwd,
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def write_input(folder: Path, script: str, space: str, control: str = "", defaults: str = "") -> Path:
+    """Put `model.py` and `model.in` into `folder`; return the input file."""
+    (folder / "model.py").write_text(script)
+    file = folder / "model.in"
+    file.write_text(
+        f"&control\n  model_script = model.py\n  workflow = grid\n{control}\n/\n"
+        f"&default_model\n{defaults}\n/\n&param_space\n{space}\n/\n"
+    )
+    return file
+
+
+def status(cwd: Path, *words: str) -> dict[str, Any]:
+    """`hpo status --json`."""
+    done = hpo("status", *words, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def trial(cwd: Path, name: str) -> dict[str, Any]:
+    """`hpo show NAME --json`."""
+    done = hpo("show", name, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Return when `condition` holds; fail when it does not within `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def processes_with(text: str) -> list[int]:
+    """The pids of living processes whose environment or command line holds `text`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                seen = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+                zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            except OSError:
+                continue
+            if text.encode() in seen and not zombie:
+                found.append(int(entry.name))
+    return found
