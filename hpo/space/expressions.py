@@ -87,6 +87,13 @@ def names_in(expression: Expression) -> Iterator[str]:
             yield from names_in(argument)
 
 
+def negated(operand: Expression) -> Expression:
+    """Return minus the operand; a minus sign before a number belongs to the number."""
+    if isinstance(operand, int | float) and not isinstance(operand, bool):
+        return -operand
+    return Call("-", (operand,))
+
+
 def substitute(expression: Expression, values: Mapping[str, Expression]) -> Expression:
     """Return the expression with names replaced; names that `values` lacks stay."""
     if isinstance(expression, Name):

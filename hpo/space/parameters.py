@@ -336,6 +336,8 @@ class Real(Parameter):
             if bound is not None:
                 self._check(is_number(bound), f"{bound!r} is not a finite number")
                 object.__setattr__(self, key, float(bound))
+        if is_number(self.default):
+            object.__setattr__(self, "default", float(self.default))
         _check_range(self)
         self._check(not self.log or self.low > 0, f"a logarithmic scale begins above 0, not at {self.low}")
         super().__post_init__()
