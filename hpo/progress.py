@@ -17,7 +17,6 @@ from hpo.trial import State
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live import Live
 
 REFRESH = 0.25
 #: More events than this in one refresh are told as a sum.
@@ -38,15 +37,18 @@ class Tally:
         self.best: tuple[float, int] | None = None
         self.at_start = 0
         self._began = time.monotonic()
-        self.read()
+        for event in self.new():
+            self.count(event)
         self.at_start = len(self.done)
         self.running.clear()  # whatever ran before, ran elsewhere
 
-    def read(self) -> list[Event]:
-        """Take in the new events and return those worth a line."""
-        return [event for event in self._reader.read_new() if isinstance(event.get("n"), int) and self._count(event)]
+    def new(self) -> list[Event]:
+        """The events of trials that came since the last call, by their times."""
+        events = [event for event in self._reader.read_new() if isinstance(event.get("n"), int)]
+        return sorted(events, key=lambda event: event.get("t", 0.0))
 
-    def _count(self, event: Event) -> bool:
+    def count(self, event: Event) -> bool:
+        """Take in one event; whether it is worth a line."""
         number = event["n"]
         match event["e"]:
             case "started":
@@ -127,12 +129,12 @@ class Progress:
         over = False
         while not over:
             over = self._stop.wait(REFRESH)
-            events = self._tally.read()
+            events = self._tally.new()
+            for event in events:
+                if self._tally.count(event) and len(events) <= MOST_LINES:
+                    self._print(self._tally.line(event))
             if len(events) > MOST_LINES:
                 self._print(f"{len(self._tally.done)}/{self._tally.total} done{_best(self._tally)}")
-            else:
-                for event in events:
-                    self._print(self._tally.line(event))
 
     def _print(self, text: str) -> None:
         print(time.strftime("%H:%M:%S"), text, file=self._stream, flush=True)
@@ -146,13 +148,14 @@ class Progress:
             over = False
             while not over:
                 over = self._stop.wait(REFRESH)
-                self._show_failures(live.console, self._tally.read())
+                for event in self._tally.new():
+                    if self._tally.count(event):
+                        self._show_failure(live.console, event)
                 live.update(self._picture())
 
-    def _show_failures(self, console: Console, events: list[Event]) -> None:
-        for event in events[:MOST_LINES]:
-            if event["e"] == "finished" and failure_of(event) is not None:
-                console.print(self._tally.line(event), style="red", highlight=False, markup=False)
+    def _show_failure(self, console: Console, event: Event) -> None:
+        if event["e"] == "finished" and failure_of(event) is not None:
+            console.print(self._tally.line(event), style="red", highlight=False, markup=False)
 
     def _picture(self) -> RenderableType:
         from rich.console import Group

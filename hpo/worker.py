@@ -113,17 +113,16 @@ class Worker:
         """Claim what others left, else the next new trial; None when all that is not done is in living hands."""
         claimed = self._left.take() or self._take_new()
         while claimed is None:
-            self._left.look()
-            claimed = self._left.take()
+            self._next = self._left.look()
+            claimed = self._left.take() or self._take_new()
             if claimed is not None or not self._left.undecided or self._told_to_end():
                 return claimed
             time.sleep(LOOK_EVERY)
         return claimed
 
     def _take_new(self) -> Claimed | None:
-        while self._next < self._experiment.budget:
-            number = self._next
-            self._next += 1
+        while (number := self._journal.first_unclaimed(self._next)) < self._experiment.budget:
+            self._next = number + 1
             if self._journal.claim(f"{number}.1") == self.id:
                 return Claimed(1, TrialRecord(number))
         return None

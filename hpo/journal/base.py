@@ -44,6 +44,10 @@ class Journal(Protocol):
         """Return what all workers appended since the last call, each worker's events in their order."""
         ...
 
+    def first_unclaimed(self, start: int) -> int:
+        """The lowest number from `start` on whose first attempt nobody claimed, if numbers are claimed in order."""
+        ...
+
     def claims(self, only: Container[int] | None = None) -> Mapping[str, str]:
         """Return every claim there is, or those of the trials `only`: key -> owner."""
         ...

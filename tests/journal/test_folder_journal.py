@@ -145,3 +145,13 @@ class TestWriting:
 
 def _no_space(descriptor: int, data: bytes) -> int:
     raise OSError(28, "No space left on device")
+
+
+class TestFirstUnclaimed:
+    @given(count=st.integers(0, 40), start=st.integers(0, 40))
+    def test_it_is_the_end_of_what_was_claimed_in_order(self, tmp_path_factory, count, start):
+        base = tmp_path_factory.mktemp("claims")
+        journal = FolderJournal(base, base, "a")
+        for n in range(count):
+            journal.claim(f"{n}.1")
+        assert journal.first_unclaimed(start) == max(start, count)

@@ -1,0 +1,259 @@
+"""Kill anything, any time: nothing is lost, nothing runs twice, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from support import hpo, processes_with, start_hpo, status, wait_for, write_input
+
+from hpo import processes
+from hpo.experiment import Experiment
+from hpo.ledger import failure_of
+from hpo.results import View
+from hpo.trial import State
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="optional: kills by /proc")
+
+#: Each trial leaves a grandchild behind, so that what a kill orphans is seen.
+SCRIPT = """
+import subprocess, time
+
+def run(hyperparams):
+    subprocess.Popen(["sleep", "300"], start_new_session=True)
+    time.sleep(0.05)
+    return hyperparams["x"] * 2.0
+"""
+POINTS = 10
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_input(tmp_path, SCRIPT, f"x = [{', '.join(str(n) for n in range(POINTS))}]", control="  nworkers = 2")
+    return tmp_path
+
+
+def tree(submitter: int) -> dict[str, list[int]]:
+    """Who is who below a submitting process."""
+    workers = processes.children(submitter)
+    parents = [pid for worker in workers for pid in processes.children(worker)]
+    trials = [pid for parent in parents for pid in processes.children(parent)]
+    return {"submitter": [submitter], "worker": workers, "parent": parents, "trial": trials}
+
+
+def kill_one(submitter: int, victim: str, dice: random.Random) -> None:
+    """Send SIGKILL to one process of a kind, or to all processes at once."""
+    found = tree(submitter)
+    if victim == "all":
+        processes.kill(pid for pids in found.values() for pid in pids)
+    elif found[victim]:
+        processes.kill([dice.choice(found[victim])])
+
+
+def resume_to_the_end(folder: Path) -> None:
+    done = hpo("resume", cwd=folder, HPO_STOPPED_LIMIT="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def check_invariants(folder: Path) -> None:
+    """Every point has exactly one counted result, none ran again after it, and no process is left."""
+    experiment = Experiment(folder / "experiments" / "last")
+    claims = experiment.journal().claims()
+    commits = Counter(key.split(".")[0] for key in claims if ".done" in key)
+    assert commits == {str(n): 1 for n in range(POINTS)}
+    view = View(experiment)
+    assert [(row.number, row.value) for row in view.rows()] == [(n, n * 2.0) for n in range(POINTS)]
+    for record in view.ledger.trials.values():
+        assert record.committed is not None
+        ran_again = [k for k in record.attempts if k > record.committed[0]]
+        assert not ran_again, f"trial {record.number} ran again after attempt {record.committed[0]} had been counted"
+    wait_for(lambda: not processes_with(str(folder)), 20)
+    for worker in os.listdir(experiment.workers):
+        assert not processes.marked(worker)
+
+
+class Watcher:
+    """Opens the status all the while, as a curious user; it must never fail, nor count backwards."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stop = threading.Event()
+        self.faults: list[str] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        assert not self.faults, self.faults
+
+    def _run(self) -> None:
+        done = 0
+        while not self._stop.wait(0.02):
+            if not (self._folder / "experiments" / "last").exists():
+                continue
+            try:
+                view = View(Experiment(self._folder / "experiments" / "last"))
+                total = sum(view.counts.values())
+                if total != POINTS or view.finished < done:
+                    self.faults.append(f"{dict(view.counts)} after {done} were done")
+                done = view.finished
+            except Exception as error:
+                self.faults.append(repr(error))
+
+
+@pytest.mark.parametrize("victim", ["trial", "worker", "parent", "submitter", "all"])
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_a_random_moment_and_resumed(folder, victim, seed):
+    dice = random.Random(f"{victim}/{seed}")
+    submit = start_hpo("submit-job", "model.in", cwd=folder)
+    with Watcher(folder):
+        wait_for((folder / "experiments" / "last").exists)
+        for _ in range(3):
+            time.sleep(dice.uniform(0, 0.5))
+            kill_one(submit.pid, victim, dice)
+        if victim not in ("submitter", "all"):
+            submit.wait(timeout=60)
+        submit.kill()
+        submit.communicate()
+        resume_to_the_end(folder)
+    check_invariants(folder)
+
+
+def test_a_stopped_worker_that_wakes_up_late_does_not_count_twice(folder):
+    submit = start_hpo("submit-job", "model.in", cwd=folder)
+    wait_for(lambda: tree(submit.pid)["trial"])
+    sleeping = tree(submit.pid)["worker"][0]
+    os.kill(sleeping, signal.SIGSTOP)
+    # the other worker takes over what the stopped one held, once it has been stopped for long
+    resume_to_the_end(folder)
+    processes.kill([sleeping], signal.SIGCONT)
+    submit.wait(timeout=60)
+    submit.communicate()
+    check_invariants(folder)
+
+
+def test_two_resumes_at_once_run_nothing_twice(folder):
+    submit = start_hpo("submit-job", "model.in", cwd=folder)
+    wait_for(lambda: tree(submit.pid)["trial"])
+    processes.kill([submit.pid])
+    submit.communicate()
+    both = [start_hpo("resume", cwd=folder) for _ in range(2)]
+    assert [process.wait(timeout=90) for process in both] == [0, 0]
+    for process in both:
+        process.communicate()
+    check_invariants(folder)
+    view = View(Experiment(folder / "experiments" / "last"))
+    runs = Counter(number for number, record in view.ledger.trials.items() for _ in record.attempts)
+    assert max(runs.values()) <= 2  # the attempt that was killed, and one more
+
+
+def test_a_worker_lost_too_often_fails_the_trial_and_only_it(folder):
+    """Deaths count against `max_attempts`, and the trial is named with its reason."""
+    (folder / "model.py").write_text(
+        "import os, signal\n\ndef run(hyperparams):\n"
+        "    if hyperparams['x'] == 4:\n"
+        "        worker = os.getppid()\n"
+        "        worker = int(open(f'/proc/{worker}/stat').read().rpartition(')')[2].split()[1])\n"
+        "        os.kill(worker, signal.SIGKILL)\n"
+        "        signal.pause()\n"
+        "    return hyperparams['x'] * 2.0\n"
+    )
+    done = hpo("submit-job", "model.in", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    view = View(Experiment(folder / "experiments" / "last"))
+    assert view.counts[State.COMPLETED] == POINTS - 1
+    row = view.row(4)
+    assert (row.state, row.reason) == (State.FAILED, "the worker was lost 3 times")
+    assert len(view.ledger.trials[4].attempts) == 3
+
+
+@pytest.mark.parametrize("cut", range(5))
+def test_a_journal_cut_anywhere_loses_its_last_record_at_most(folder, cut):
+    assert hpo("submit-job", "model.in", cwd=folder).returncode == 0
+    experiment = Experiment(folder / "experiments" / "last")
+    dice = random.Random(cut)
+    for file in experiment.journals.iterdir():
+        data = file.read_bytes()
+        last = data.rstrip(b"\n").rfind(b"\n") + 1
+        file.write_bytes(data[: dice.randrange(last, len(data))] + dice.randbytes(dice.randrange(30)).replace(b"\n", b""))
+    assert status(folder)["trials"]["completed"] == POINTS
+    resume_to_the_end(folder)
+    check_invariants(folder)
+
+
+def test_a_lost_commit_is_made_again_without_running(folder):
+    """A power cut may take a claim and leave the record: who resumes commits the record."""
+    assert hpo("submit-job", "model.in", cwd=folder).returncode == 0
+    experiment = Experiment(folder / "experiments" / "last")
+    (experiment.claims / "3.done").unlink()
+    before = len([e for e in experiment.journal().read_new() if e["e"] == "started"])
+    resume_to_the_end(folder)
+    after = len([e for e in experiment.journal().read_new() if e["e"] == "started"])
+    assert before == after
+    check_invariants(folder)
+
+
+def test_an_interrupted_search_keeps_what_is_done_and_goes_on(folder):
+    submit = start_hpo("submit-job", "model.in", cwd=folder)
+    wait_for(lambda: (folder / "experiments/last").exists() and status(folder)["trials"]["completed"] >= 2)
+    submit.send_signal(signal.SIGINT)
+    out, err = submit.communicate(timeout=60)
+    assert submit.returncode == 130, err
+    assert "hpo resume X000" in out
+    assert status(folder)["state"] == "interrupted"
+    resume_to_the_end(folder)
+    check_invariants(folder)
+    for event in Experiment(folder / "experiments" / "last").journal().read_new():
+        assert event["e"] != "finished" or failure_of(event) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_terminated_means_143(folder, number):
+    submit = start_hpo("submit-job", "model.in", cwd=folder)
+    wait_for(lambda: tree(submit.pid)["trial"])
+    submit.send_signal(number)
+    submit.communicate(timeout=60)
+    assert submit.returncode == 143
+    resume_to_the_end(folder)
+    check_invariants(folder)
+
+
+def test_a_second_interrupt_ends_at_once(folder):
+    (folder / "model.py").write_text(
+        "import signal, time\n\ndef run(hyperparams):\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "    print('deaf', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    submit = start_hpo("submit-job", "model.in", cwd=folder)
+    wait_for(lambda: any("deaf" in p.read_text() for p in folder.glob("experiments/last/run/*/subprocess_out_and_err.txt")))
+    submit.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    submit.send_signal(signal.SIGINT)
+    submit.communicate(timeout=3)
+    assert submit.returncode == 130
+    wait_for(lambda: not processes_with(str(folder)), 20)
+
+
+def test_cancel_from_another_terminal(folder):
+    submit = start_hpo("submit-job", "model.in", cwd=folder)
+    wait_for(lambda: tree(submit.pid)["trial"])
+    done = hpo("cancel", cwd=folder)
+    assert done.returncode == 0
+    assert "stay" in done.stdout
+    submit.communicate(timeout=60)
+    assert submit.returncode == 130
+    assert status(folder)["state"] == "stopped"
+    resume_to_the_end(folder)
+    check_invariants(folder)
