@@ -1,0 +1,96 @@
+"""`isolation = none`: the script runs in the worker itself. For functions that are cheaper than a process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hpo.runners import bootstrap
+from hpo.runners.output import shorten
+from hpo.runners.python import program
+from hpo.runners.reports import ReportTail
+from hpo.runners.supervision import Files
+from hpo.script import Script
+from hpo.trial import Attempt, Failure, Result, Watch
+
+
+class InProcessRunner:
+    """Calls the script's `run` (the module is imported once), or executes a plain script anew, in this process.
+
+    The script can do whatever it likes to the worker; nothing ends it from outside, and its reports are read when it is
+    over.
+    """
+
+    def __init__(self, script: Script, settings: Mapping[str, Any]) -> None:
+        self._program = bootstrap.Program(program(script, settings))
+        self._installed = False
+
+    def run(self, attempt: Attempt, watch: Watch) -> Result:
+        """Run the script once; see `trial.Runner`."""
+        files = Files(attempt.scratch)
+        request = {"params": dict(attempt.params)}
+        try:
+            files.clear()
+            with _redirected(attempt), _surroundings(attempt, files):
+                self._install()
+                bootstrap.prepare_libraries(attempt.rng_seed, attempt.nthreads)
+                outcome = bootstrap.outcome_of(self._program, request)
+            shorten(attempt.output, attempt.max_output)
+        except OSError as error:
+            return Result(failure=Failure("storage", str(error)))
+        ReportTail(files.reports, watch.report).finish()
+        if "failure" in outcome:
+            return Result(failure=Failure(**outcome["failure"]))
+        return Result(value=outcome["value"], metrics=outcome["metrics"], notes=tuple(outcome["notes"]))
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def _install(self) -> None:
+        if not self._installed:
+            self._installed = True
+            self._program.install()
+
+
+@contextlib.contextmanager
+def _redirected(attempt: Attempt) -> Iterator[None]:
+    """Send descriptors 1 and 2 to the attempt's output, so that what native code prints is there, too."""
+    saved = [os.dup(1), os.dup(2)]
+    _flush()
+    output = os.open(attempt.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    try:
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        yield
+    finally:
+        _flush()
+        for number, descriptor in enumerate(saved, start=1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(output)
+
+
+@contextlib.contextmanager
+def _surroundings(attempt: Attempt, files: Files) -> Iterator[None]:
+    """Put the working directory, environment, arguments and `__main__` of the trial in place, and ours back."""
+    folder, environment = os.getcwd(), dict(os.environ)
+    main, arguments = sys.modules["__main__"], sys.argv
+    os.environ.update({**attempt.env, **files.environment()})
+    os.chdir(attempt.folder)
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+        if os.environ != environment:
+            os.environ.clear()
+            os.environ.update(environment)
+        sys.modules["__main__"], sys.argv = main, arguments
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
