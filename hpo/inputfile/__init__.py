@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpo.inputfile.model import InputFile
-from hpo.inputfile.reader import Reader
+from hpo.inputfile.reader import Inspection, Reader
 
-__all__ = ["InputFile", "read"]
+__all__ = ["InputFile", "Inspection", "read"]
 
 
-def read(path: Path, overrides: Sequence[str] = (), *, to_run: bool = True) -> InputFile:
+def read(
+    path: Path, overrides: Sequence[str] = (), *, to_run: bool = True, inspect: Inspection | None = None
+) -> InputFile:
     """Read the input file `path`; `overrides` are KEY=VALUE arguments of the command line.
 
     to_run: whether it is read to be run; if not, what this version cannot do is a warning, not an error.
+    inspect: called when a model script was found, so that its mistakes are reported together with those of the file.
     Raises `hpo.errors.InputError` with every mistake.
     """
-    return Reader(Path(path), overrides).read(to_run)
+    return Reader(Path(path), overrides).read(to_run, inspect)

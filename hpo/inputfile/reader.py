@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from hpo.errors import Complaints
 from hpo.inputfile import assignments, default_model, groups, keywords, overrides
@@ -17,13 +17,18 @@ from hpo.inputfile.model import InputFile
 from hpo.inputfile.scripts import find_script
 from hpo.inputfile.spaces import read_space
 from hpo.inputfile.values import BadValue, read_value
-from hpo.space import Space
+from hpo.space import ParameterSpace, Space
 
 #: The most that &control or &default_model may hold; data belongs into files of its own.
 MAX_SECTION_BYTES = 1_000_000
 
 _SPACE_FILE = re.compile(rb"\s*(?:candle_)?param_space_file\s*[=:]", re.IGNORECASE)
 _COMMENT_LINE = re.compile(rb"\s*(?:[#!].*)?\Z", re.DOTALL)
+
+
+#: Looks at what was read before mistakes are raised, and adds its own: what the file says, whether its hyperparameters
+#: (&default_model and &param_space) could be read, and where complaints go.
+Inspection: TypeAlias = Callable[[InputFile, bool, Complaints], None]
 
 
 class _Reported(Exception):
@@ -40,23 +45,35 @@ class Reader:
         self._overrides = overrides.parse(arguments, self._complaints)
         self._files: list[Path] = []
 
-    def read(self, to_run: bool) -> InputFile:
+    def read(self, to_run: bool, inspect: Inspection | None) -> InputFile:
         """Return what the file says; `InputError` with every mistake."""
         text = self._input()
         sections = groups.split(text, self._file, self._complaints)
         control = self._control(sections.get("control"))
         self._require(sections, control)
+        before = len(self._complaints.errors)
         space = self._space(sections.get("param_space"), control)
         names = space.names if space else []
         defaults = self._defaults(sections.get("default_model"), control)
+        values_known = space is not None and len(self._complaints.errors) == before
         self._overrides.check(defaults, names, self._complaints)
         defaults |= self._overriding_defaults(defaults)
         self._compare_names(defaults, names)
         script = self._script(control)
         if to_run:
             self._complaints.errors += control.unavailable
+        if script is not None and inspect is not None:
+            draft = self._result(text, control, defaults, space or ParameterSpace([]), script)
+            inspect(draft, values_known, self._complaints)
         self._complaints.raise_errors()
         assert space is not None and script is not None  # or there would have been a mistake
+        if not to_run:
+            self._complaints.warnings += control.unavailable
+        return self._result(text, control, defaults, space, script)
+
+    def _result(
+        self, text: bytes, control: Control, defaults: Mapping[str, Any], space: Space, script: Path
+    ) -> InputFile:
         return InputFile(
             path=self._file.absolute(),
             text=text,
@@ -66,7 +83,7 @@ class Reader:
             space=space,
             script=script,
             files=tuple(self._files),
-            warnings=(*self._complaints.warnings, *([] if to_run else control.unavailable)),
+            warnings=tuple(self._complaints.warnings),
             notes=tuple(control.notes),
         )
 
