@@ -1,0 +1,73 @@
+"""Everything that can be known to be wrong before anything starts.
+
+`hpo check` shows it, `submit-job` and `run` begin with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hpo import inputfile, registry
+from hpo.checks.checked import Checked
+from hpo.checks.description import describe
+from hpo.checks.environment import check_environment, python_of, search_path
+from hpo.checks.kinds import check_kinds
+from hpo.checks.names import check_names
+from hpo.errors import Complaint, Complaints
+from hpo.inputfile import InputFile
+from hpo.script import Analysis, Script, analyse
+
+__all__ = ["Checked", "check", "describe"]
+
+
+def check(path: Path, overrides: Sequence[str] = (), *, to_run: bool = True) -> Checked:
+    """Read an input file and its model script, and check them as far as is possible without running anything.
+
+    overrides: KEY=VALUE arguments. to_run: whether they are to be run now; if not, what this version cannot do is a
+    warning. Raises `InputError` with every mistake.
+    """
+    inspection = _Inspection(to_run)
+    given = inputfile.read(path, overrides, to_run=to_run, inspect=inspection)
+    assert inspection.analysis is not None  # a file that could be read has a script
+    notes = (*given.notes, *_lists_in_texts(given), *inspection.notes)
+    return Checked(given, inspection.analysis, given.warnings, notes)
+
+
+@dataclass
+class _Inspection:
+    """Adds what is wrong with the script to what is wrong with the input file, before either is raised."""
+
+    to_run: bool
+    analysis: Analysis | None = None
+    notes: list[Complaint] = field(default_factory=list)
+
+    def __call__(self, given: InputFile, values_known: bool, complaints: Complaints) -> None:
+        runner = given.control["runner"]
+        self.analysis = analyse(
+            given.script,
+            complaints,
+            runner=None if runner == "auto" else runner,
+            python=python_of(given),
+            search=search_path(given.control),
+        )
+        check_environment(given, self.analysis.script, complaints)
+        if runner == "auto":
+            self._check_runner(self.analysis.script, complaints)
+        if values_known:
+            self.notes = check_names(given, self.analysis, complaints)
+            check_kinds(given, complaints)
+
+    def _check_runner(self, script: Script, complaints: Complaints) -> None:
+        if script.runner not in registry.RUNNERS:
+            message = f"this version cannot run {script.runner} scripts, only {', '.join(registry.RUNNERS)}"
+            (complaints.error if self.to_run else complaints.warn)(message, script.path)
+
+
+def _lists_in_texts(given: InputFile) -> list[Complaint]:
+    """Return a note on each text of the space that the model gets as a list of numbers."""
+    return [
+        Complaint(f"{name} = '{text}' reaches the model as the list [{', '.join(text.split())}]", given.path)
+        for name, text in given.space.read_as_lists
+    ]
