@@ -1,0 +1,182 @@
+"""Data sets: where they are looked for, what they hold, and that they are fetched once."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import image_data
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+IDX = "idx3-ubyte"
+
+
+def write_idx(folder: Path, count: int = 5, *, gzipped: bool = False) -> None:
+    """Two tiny idx files; image n is all n."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in ("train", "t10k"):
+        pixels = b"".join(bytes([n]) * 6 for n in range(count))
+        data = struct.pack(">4I", 0x803, count, 2, 3) + pixels
+        name = folder / f"{part}-images-{IDX}"
+        name.write_bytes(data) if not gzipped else name.with_name(f"{name.name}.gz").write_bytes(gzip.compress(data))
+
+
+@pytest.fixture
+def _no_system_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_data, "SYSTEM_FOLDERS", {})
+
+
+def test_digits_are_all_of_scikit_learns() -> None:
+    images = image_data.load("digits")
+    assert images.train.shape == (1437, 1, 8, 8) and images.test.shape == (360, 1, 8, 8)
+    assert images.white == 16 == images.train.max()
+    from sklearn.datasets import load_digits
+
+    ours = torch.cat([images.train, images.test]).flatten(1)
+    theirs = torch.from_numpy(load_digits().data).byte()
+    assert sorted(ours.tolist()) == sorted(theirs.tolist())
+
+
+def test_digits_need_scikit_learns_file_but_not_its_import() -> None:
+    """Importing scikit-learn takes seconds."""
+    import subprocess
+
+    code = "import sys, image_data; image_data.load('digits'); assert 'sklearn' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(image_data.__file__).parent)
+
+
+def test_fake_images_are_always_the_same() -> None:
+    one, two = image_data.load("fake"), image_data.load("fake")
+    assert torch.equal(one.train, two.train) and one.train.shape == (1024, 1, 28, 28) and one.test.shape[0] == 256
+    assert one.train.min() == 0 and one.train.max() > 250
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+@pytest.mark.parametrize("place", ["", "MNIST/raw"])
+def test_idx_files_are_found_in_the_folder_or_as_torchvision_lays_them(
+    tmp_path: Path, place: str, gzipped: bool
+) -> None:
+    write_idx(tmp_path / place, gzipped=gzipped)
+    images = image_data.load("mnist", tmp_path)
+    assert images.train.shape == (5, 1, 2, 3) and images.white == 255
+    assert images.train[:, 0, 1, 2].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_without_a_folder_hpo_data_is_used_then_the_users_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("HPO_DATA", raising=False)
+    write_idx(tmp_path / "cache/hpo/data/MNIST/raw", count=3)
+    assert len(image_data.load("mnist").train) == 3
+    monkeypatch.setenv("HPO_DATA", str(tmp_path / "group"))
+    write_idx(tmp_path / "group/MNIST/raw", count=4)
+    assert len(image_data.load("mnist").train) == 4
+
+
+def test_what_the_system_has_installed_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_data, "SYSTEM_FOLDERS", {"fashion_mnist": tmp_path / "system"})
+    write_idx(tmp_path / "system", gzipped=True)
+    assert len(image_data.load("fashion_mnist", tmp_path / "empty").test) == 5
+
+
+@pytest.mark.parametrize("cut", [0, 10, 20])
+def test_a_damaged_file_is_named(tmp_path: Path, cut: int) -> None:
+    write_idx(tmp_path)
+    name = tmp_path / f"train-images-{IDX}"
+    name.write_bytes(name.read_bytes()[:cut])
+    with pytest.raises(ValueError, match=f"{IDX} is not a whole idx file of images"):
+        image_data.load("mnist", tmp_path)
+
+
+def test_a_misspelt_data_set_is_named_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"unknown data set 'fashon_mnist', known are .*Did you mean 'fashion_mnist'"):
+        image_data.load("fashon_mnist")
+
+
+class Download:
+    """Stands for torchvision.datasets: counts its downloads, and may lose the race or fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.meanwhile = lambda: None
+        datasets = SimpleNamespace(MNIST=self.fetch)
+        monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(datasets=datasets))
+
+    def fetch(self, root: Path, download: bool) -> None:
+        assert download
+        self.count += 1
+        write_idx(root / "MNIST" / "raw", count=self.count)
+        self.meanwhile()
+
+
+@pytest.fixture
+def download(monkeypatch: pytest.MonkeyPatch, _no_system_folders: None) -> Download:
+    return Download(monkeypatch)
+
+
+def test_many_at_once_download_once(tmp_path: Path, download: Download) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        sizes = {len(images.train) for images in pool.map(lambda _: image_data.load("mnist", tmp_path), range(8))}
+    assert (download.count, sizes) == (1, {1})
+    assert {p.name for p in tmp_path.iterdir()} == {"MNIST", ".lock"}
+
+
+def test_who_is_second_takes_what_the_first_has_fetched(tmp_path: Path, download: Download) -> None:
+    download.meanwhile = lambda: write_idx(tmp_path / "MNIST" / "raw", count=7)  # another machine was faster
+    assert len(image_data.load("mnist", tmp_path).train) == 7
+    assert {p.name for p in tmp_path.iterdir()} == {"MNIST", ".lock"}
+
+
+def test_without_a_network_one_sentence_says_what_to_do(tmp_path: Path, download: Download) -> None:
+    def unreachable() -> None:
+        raise OSError("Name or service not\nknown")
+
+    download.meanwhile = unreachable
+    with pytest.raises(FileNotFoundError) as caught:
+        image_data.load("mnist", tmp_path)
+    assert str(caught.value) == (
+        f"the data set mnist is neither in {tmp_path}/MNIST/raw nor could it be downloaded "
+        "(Name or service not known); put its idx files there, "
+        "or say where they are: data_folder, or HPO_DATA in the environment"
+    )
+    assert {p.name for p in tmp_path.iterdir()} == {".lock"}
+
+
+@given(count=st.integers(1, 200), share=st.floats(0, 0.99))
+def test_every_image_is_for_training_or_for_validation(count: int, share: float) -> None:
+    images = torch.arange(count)
+    try:
+        train, held_out = image_data.hold_out(images, share)
+    except ValueError as error:
+        assert str(error).endswith(f"leaves nothing to train on: there are {count} training images")
+        assert round(count * share) == count
+        return
+    assert sorted([*train.tolist(), *held_out.tolist()]) == list(range(count))
+    assert len(held_out) == round(count * share)
+    assert torch.equal(image_data.hold_out(images, share)[1], held_out)
+
+
+def test_validation_may_be_a_number_of_images() -> None:
+    train, held_out = image_data.hold_out(torch.arange(60), 10)
+    assert (len(train), len(held_out)) == (50, 10)
+    with pytest.raises(ValueError, match="validation = 60 leaves nothing to train on: there are 60 training images"):
+        image_data.hold_out(torch.arange(60), 60)
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
+def test_a_grid_of_images_is_one_picture(tmp_path: Path, channels: int, mode: str) -> None:
+    images = torch.ones(10, channels, 28, 28)
+    image_data.save_grid(images, tmp_path / "grid.png", columns=4)
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert (picture.size, picture.mode) == ((4 * 30, 3 * 30), mode)
+        light = sum(picture.convert("L").point(lambda v: v > 127).tobytes())
+    assert light == 10 * 28 * 28

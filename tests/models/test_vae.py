@@ -1,0 +1,328 @@
+"""The VAE: its bound against numerical integrals, its losses against published ones, killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import image_data
+import pytest
+import torch
+import vae
+from torch import Tensor
+from torch.nn import functional as F
+
+MODELS = Path(vae.__file__).parent
+SMALL = {"epochs": 2, "hidden_size": 16, "latent_size": 2}
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a trial: the working directory is a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file with the loss of every epoch."""
+    monkeypatch.setenv("HPO_REPORT_FILE", str(tmp_path / "reports"))
+    return tmp_path / "reports"
+
+
+def losses(reports: Path) -> dict[int, float]:
+    lines = [json.loads(line) for line in reports.read_text().splitlines()]
+    return {line["step"]: line["value"] for line in lines}
+
+
+# The bound
+
+
+def tiny(likelihood: str = "bernoulli", pixels: int = 1, latent: int = 1) -> vae.VAE:
+    torch.manual_seed(5)
+    return vae.VAE(pixels, [3], latent, "tanh", likelihood).double()
+
+
+def log_p(model: vae.VAE, x: Tensor, z: Tensor) -> Tensor:
+    """log p(x|z), written down a second time."""
+    if model.log_variance is None:
+        return torch.distributions.Bernoulli(model.decode(z), validate_args=False).log_prob(x).sum(1)
+    return torch.distributions.Normal(model.decode(z), (model.log_variance / 2).exp()).log_prob(x).sum(1)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_the_loss_is_the_bound_as_a_numerical_integral_gives_it(likelihood: str) -> None:
+    model, x = tiny(likelihood), torch.tensor([[0.3]]).double()
+    prior = torch.distributions.Normal(0.0, 1.0)
+    with torch.no_grad():
+        model.encoder[-1].bias[1] = -1.0  # a q(z|x) that differs from the prior
+        mean, log_variance = model.encoder(x)[0]
+        q = torch.distributions.Normal(mean, (log_variance / 2).exp())
+        z = torch.linspace(-12, 12, 20_001).double()
+        log_joint = log_p(model, x, z[:, None]) + prior.log_prob(z)
+        integral = torch.trapezoid(q.log_prob(z).exp() * (q.log_prob(z) - log_joint), z)
+        # our loss for given noise, averaged over standard normal noise by the trapezoid rule
+        noise = torch.linspace(-10, 10, 4001).double()
+        ours = torch.stack([model.negative_elbo(x, e.view(1, 1)) for e in noise])
+        averaged = torch.trapezoid(prior.log_prob(noise).exp() * ours, noise)
+        evidence = torch.trapezoid(log_joint.exp(), z).log()
+    assert averaged.item() == pytest.approx(integral.item(), abs=1e-5)
+    assert averaged > -evidence, "minus a lower bound lies above"
+
+
+def test_it_is_the_loss_of_the_pytorch_example() -> None:
+    model, x, noise = tiny(pixels=6, latent=2), torch.rand(4, 6).double(), torch.randn(4, 2).double()
+    mean, log_variance = model.encode(x)
+    reconstruction = model.decode(mean + noise * torch.exp(0.5 * log_variance))
+    bce = F.binary_cross_entropy(reconstruction, x.float(), reduction="sum")
+    kld = -0.5 * torch.sum(1 + log_variance - mean.pow(2) - log_variance.exp())
+    assert model.negative_elbo(x, noise).item() == pytest.approx((bce + kld).item() / 4, rel=1e-6)
+    assert model.negative_elbo(x, noise, beta=0).item() == pytest.approx(bce.item() / 4, rel=1e-6)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_the_gradients_are_those_of_the_loss(likelihood: str) -> None:
+    """By finite differences. In single precision, as the model computes: coarse steps, coarse agreement."""
+    model, x, noise = tiny(likelihood, pixels=3), torch.rand(2, 3).double(), torch.randn(2, 1).double()
+    model.negative_elbo(x, noise).backward()
+    for parameter in model.parameters():
+        assert parameter.grad is not None
+        flat, gradient = parameter.data.view(-1), parameter.grad.view(-1)
+        for i in range(len(flat)):
+            value, step = flat[i].item(), 1e-2
+            flat[i] = value + step
+            above = model.negative_elbo(x, noise).item()
+            flat[i] = value - step
+            below = model.negative_elbo(x, noise).item()
+            flat[i] = value
+            assert gradient[i].item() == pytest.approx((above - below) / (2 * step), abs=2e-3)
+
+
+def test_the_architecture_is_the_examples() -> None:
+    model = vae.VAE(784, [400], 20, "relu", "bernoulli")
+    # 784-400, 400-20 twice, 20-400, 400-784, each with a bias
+    assert sum(p.numel() for p in model.parameters()) == 785 * 400 + 2 * 401 * 20 + 21 * 400 + 401 * 784
+
+
+def test_scoring_uses_the_same_noise_every_time_and_leaves_the_generators_alone() -> None:
+    data = vae.Data(vae.Settings(), torch.device("cpu"))
+    model = vae.VAE(64, [8], 2, "relu", "bernoulli")
+    state = torch.get_rng_state()
+    assert vae.evaluate(model, data, data.validation) == vae.evaluate(model, data, data.validation)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+# Its losses
+
+TOLERANCE = {1: 3.0, 3: 1.5, 10: 1.0}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_digits_reach_their_losses(reports: Path, seed: int) -> None:
+    vae.run({"validation": 0, "epochs": 10, "seed": seed})
+    for epoch, expected in {1: 32.5, 3: 28.2, 10: 26.3}.items():
+        assert losses(reports)[epoch] == pytest.approx(expected, abs=TOLERANCE[epoch])
+
+
+def test_with_images_held_out_validation_and_test_agree() -> None:
+    result = vae.run({"test": True})
+    assert isinstance(result, dict)
+    assert result["val_loss"] == pytest.approx(26.3, abs=1)
+    assert result["test_loss"] == pytest.approx(result["val_loss"], abs=1)
+
+
+needs_mnist = pytest.mark.skipif(
+    not (image_data.data_folder() / "MNIST/raw").exists(),
+    reason="no MNIST: tests/models/fetch_mnist FOLDER, then HPO_DATA=FOLDER",
+)
+
+
+@needs_mnist
+def test_mnist_reaches_the_published_losses(reports: Path) -> None:
+    vae.run({"dataset": "mnist", "validation": 0, "epochs": 10})
+    for epoch, expected in {1: 127, 3: 111.5, 10: 105.5}.items():
+        assert losses(reports)[epoch] == pytest.approx(expected, abs=TOLERANCE[epoch])
+
+
+@needs_mnist
+def test_mnist_with_images_held_out(reports: Path) -> None:
+    result = vae.run({"dataset": "mnist", "epochs": 3, "test": True})
+    assert isinstance(result, dict)
+    assert losses(reports)[1] == pytest.approx(133.7, abs=3)
+    assert result["val_loss"] == pytest.approx(114.6, abs=1.5)
+    assert result["test_loss"] == pytest.approx(113.5, abs=1.5)
+
+
+def test_bfloat16_gives_the_same_loss() -> None:
+    assert vae.run({"precision": "bfloat16"}) == pytest.approx(vae.run({}), abs=0.3)
+
+
+@pytest.mark.parametrize(
+    "hyperparams",
+    [
+        {"hidden_size": [32, 16], "activation": "tanh"},
+        {"hidden_size": [64], "activation": "silu", "lr_schedule": "cosine"},
+        {"beta": 4.0},
+        {"likelihood": "gaussian"},
+        {"batch_size": 5000},
+        {"dataset": "fake", "validation": 100},
+    ],
+)
+def test_every_hyperparameter_trains(hyperparams: dict[str, Any], reports: Path) -> None:
+    vae.run({"epochs": 4, **hyperparams})
+    assert losses(reports)[4] < losses(reports)[1]
+
+
+# As a trial
+
+
+def test_what_else_a_trials_dictionary_holds_is_ignored() -> None:
+    assert vae.run({**SMALL, "id": "hpset_00001", "train_bool": True, "data_type": "float32", "conv": [1, 2]}) > 0
+
+
+def test_one_seed_gives_one_loss() -> None:
+    assert vae.run({**SMALL, "seed": 3}) == vae.run({**SMALL, "seed": 3, "rng_seed": 4})
+    assert vae.run({**SMALL, "rng_seed": 3}) == vae.run({**SMALL, "seed": 3})
+    assert vae.run({**SMALL, "seed": 4}) != vae.run({**SMALL, "seed": 3})
+
+
+def test_it_leaves_pictures_in_the_trials_folder(tmp_path: Path) -> None:
+    vae.run({**SMALL, "output_dir": str(tmp_path)})
+    assert {p.name for p in tmp_path.iterdir()} == {"samples.png", "reconstructions.png"}
+
+
+def test_divergence_is_an_error_not_a_number() -> None:
+    with pytest.raises(FloatingPointError, match=r"diverged: validation loss .* after epoch 1, 4.* before"):
+        vae.run({"lr": 1e4, "epochs": 3})
+
+
+def test_patience_ends_training_and_returns_the_best(reports: Path) -> None:
+    best = vae.run({"lr": 0.02, "hidden_size": 256, "epochs": 400, "patience": 3})
+    values = losses(reports)
+    assert len(values) < 400
+    assert best == min(values.values()) == values[len(values) - 3]
+
+
+@pytest.mark.parametrize(
+    ("hyperparams", "sentence"),
+    [
+        ({"epochs": 0}, "epochs must be a whole number from 1, not 0"),
+        ({"batch_size": 12.5}, "batch_size must be a whole number from 1, not 12.5"),
+        ({"hidden_size": [32, 0]}, "hidden_size must be a whole number from 1, or a list of them, not [32, 0]"),
+        ({"lr": 0}, "lr must be a number above 0, not 0"),
+        ({"lr": "fast"}, "lr must be a number above 0, not 'fast'"),
+        ({"validation": -1}, "validation must be a number from 0, not -1"),
+        (
+            {"activation": "rleu", "lr_schedule": "linear"},
+            "activation must be one of relu, tanh, elu, gelu, silu, not 'rleu'; "
+            "lr_schedule must be constant or cosine, not 'linear'",
+        ),
+    ],
+)
+def test_an_impossible_value_is_named(hyperparams: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        vae.run(hyperparams)
+    assert str(caught.value) == sentence
+
+
+# By hand
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+
+
+def test_it_runs_from_the_command_line(tmp_path: Path) -> None:
+    done = python(vae.__file__, "--epochs", "2", "--hidden-size", "[32, 16]", "--latent_size", "2")
+    assert done.returncode == 0, done.stderr
+    *epochs, value = done.stdout.splitlines()
+    assert [line.split(":")[0] for line in epochs] == ["epoch 1", "epoch 2"]
+    assert math.isfinite(float(value))
+    assert (tmp_path / "samples.png").exists()
+
+
+def test_a_mistake_on_the_command_line_is_a_sentence() -> None:
+    done = python(vae.__file__, "--dataset", "digit")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("vae.py: unknown data set 'digit'")
+
+
+def test_copied_it_runs_where_hpo_is_not_installed(tmp_path: Path) -> None:
+    for name in ("vae.py", "image_data.py"):
+        shutil.copy(MODELS / name, tmp_path)
+    without = "import sys; sys.modules['hpo'] = None; sys.path[:0] = ['.']; import vae; vae.run({'epochs': 1})"
+    done = python("-c", without)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("epoch 1: validation loss")
+
+
+# Stopped and killed
+
+LONG = {"epochs": 12, "lr_schedule": "cosine", "patience": 12, "seed": 3}
+
+
+def test_paused_it_saves_and_goes_on_as_if_nothing_had_been(
+    reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uninterrupted = vae.run(LONG)
+    expected = losses(reports)
+    reports.unlink()
+    monkeypatch.setenv("HPO_STOP_FILE", str(tmp_path / "stop"))
+    attempts = []
+    for attempt in range(1, 13):  # each is paused after its first epoch
+        (tmp_path / "stop").write_text("pause")
+        monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / f"checkpoints_{attempt}"))
+        monkeypatch.setenv("HPO_RESTORE_FROM", os.pathsep.join(attempts))
+        value = vae.run(LONG)
+        attempts.insert(0, str(tmp_path / f"checkpoints_{attempt}"))
+    assert losses(reports) == expected
+    (tmp_path / "stop").unlink()
+    monkeypatch.setenv("HPO_RESTORE_FROM", os.pathsep.join(attempts))
+    assert vae.run(LONG) == uninterrupted == min(expected.values())
+    assert value == expected[12]
+
+
+def test_pruned_it_stops_without_a_checkpoint(reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPO_STOP_FILE", str(tmp_path / "stop"))
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / "checkpoints"))
+    (tmp_path / "stop").write_text("prune")
+    vae.run(LONG)
+    assert list(losses(reports)) == [1]
+    assert not (tmp_path / "checkpoints").exists()
+
+
+KILLED = """
+import json, os, signal, sys
+import vae
+from hpo.training import checkpoint
+
+save, epochs = checkpoint.save, int(sys.argv[2])
+
+def save_and_die(state, step, every):
+    save(state, step)
+    if step == epochs:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint.save = save_and_die
+print(vae.run(json.loads(sys.argv[1])))
+"""
+
+
+def test_killed_it_goes_on_from_its_checkpoint_bit_for_bit(
+    reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uninterrupted = vae.run(LONG)
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("PYTHONPATH", str(MODELS))
+    first = python("-c", KILLED, json.dumps(LONG), "7")
+    assert first.returncode == -signal.SIGKILL
+    second = python("-c", KILLED, json.dumps(LONG), "0")
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.startswith("epoch 8:")
+    assert float(second.stdout.splitlines()[-1]) == uninterrupted
