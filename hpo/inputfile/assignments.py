@@ -61,12 +61,14 @@ class Assignment:
 
     target: the left side as written, with its indices: ``x(2)``. text: the value as written, comments removed.
     line: where the key stands, None for the command line. inline: whether another assignment precedes it in its line.
+    broken: whether a quote or bracket in the value is not closed, which has been reported; its text means nothing.
     """
 
     target: str
     text: str
     line: int | None
     inline: bool = False
+    broken: bool = False
 
     @property
     def key(self) -> str:
@@ -107,8 +109,8 @@ class _Scanner:
                 continue
             line, target = self._line, "".join(match["key"].split())
             self._at = match.end()
-            text = self._value()
-            yield Assignment(target, text, line, inline=line == line_of_last)
+            value = self._value()
+            yield Assignment(target, value.text, line, inline=line == line_of_last, broken=value.broken)
             line_of_last = line
 
     def _skip_to_statement(self) -> bool:
@@ -125,17 +127,13 @@ class _Scanner:
 
     def _refuse_line(self) -> None:
         """Complain of the rest of the line, which is no assignment, and go on behind it."""
-        end = self._body.find("\n", self._at)
-        end = len(self._body) if end < 0 else end
-        found = self._body[self._at : end].strip()
-        self._error(f"expected 'key = value', found '{shorten(found)}'")
-        self._at = end
+        self._error(f"expected 'key = value', found '{shorten(self._rest_of_line())}'")
 
     def _error(self, message: str) -> None:
         self._complaints.error(message, self._file, self._line)
 
-    def _value(self) -> str:
-        """Return the text of the value that begins here, and stop behind it."""
+    def _value(self) -> _Value:
+        """Return the value that begins here, and stop behind it."""
         value = _Value()
         while match := _TOKEN.match(self._body, self._at):
             kind, text = match.lastgroup, match[0]
@@ -145,26 +143,28 @@ class _Scanner:
                 value.add("newline", text)
                 continue
             if kind == "unclosed":
-                text = self._unclosed_quote()
-                value.add("word", text)
+                value.broken = True
+                self._refuse_quote()
                 continue
-            elif kind == "word" and value.may_end_before_key and _INLINE_KEY.match(self._body, self._at):
+            if kind == "word" and value.may_end_before_key and _INLINE_KEY.match(self._body, self._at):
                 break
-            elif kind in ("open", "close"):
+            if kind in ("open", "close"):
                 self._bracket(value, kind, text)
             if kind != "comment":
                 value.add(kind or "", text)
             self._move(match)
         self._refuse_open_bracket(value)
-        return value.text
+        return value
 
-    def _unclosed_quote(self) -> str:
-        """Complain of a quote that never closes; its text reaches to the end of the line."""
-        end = self._body.find("\n", self._at)
-        end = len(self._body) if end < 0 else end
-        text, self._at = self._body[self._at : end], end
-        self._error(f"the quote in '{shorten(text.strip())}' is never closed; a quoted value ends in its own line")
-        return text
+    def _refuse_quote(self) -> None:
+        """Complain of a quote that does not close, and move to the end of its line."""
+        self._error(f"this quote is not closed in its line: {shorten(self._rest_of_line())}")
+
+    def _rest_of_line(self) -> str:
+        """Move to the end of the line, and return what was passed."""
+        start, end = self._at, self._body.find("\n", self._at)
+        self._at = len(self._body) if end < 0 else end
+        return self._body[start : self._at]
 
     def _bracket(self, value: _Value, kind: str, text: str) -> None:
         if kind == "open":
@@ -173,10 +173,12 @@ class _Scanner:
             value.brackets.pop()
         else:
             self._error(f"'{text}' closes a bracket that was not opened")
+            value.broken = True
             value.brackets.clear()
 
     def _refuse_open_bracket(self, value: _Value) -> None:
         if value.brackets:
+            value.broken = True
             bracket, line = value.brackets[0]
             self._complaints.error(f"'{bracket}' is never closed", self._file, line)
 
@@ -209,6 +211,7 @@ class _Value:
         self._last = ""
         self._in_item = False
         self.fortran = True
+        self.broken = False
         self.brackets: list[tuple[str, int]] = []
 
     def add(self, kind: str, text: str) -> None:
@@ -250,5 +253,6 @@ class _Value:
 
 
 def shorten(text: str, length: int = 60) -> str:
-    """Return `text`, cut to `length` characters, for a message."""
+    """Return `text` in one line of at most `length` characters, for a message."""
+    text = " ".join(text[: 4 * length].split())
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -34,13 +34,14 @@ def read_section(assignments: Sequence[Assignment], file: Path, complaints: Comp
     """Return what the assignments of &default_model mean, keys in their own letter case."""
     groups: dict[str, list[Assignment]] = {}
     for each in assignments:
-        groups.setdefault(each.key.casefold(), []).append(each)
+        if not each.broken:
+            groups.setdefault(each.key.casefold(), []).append(each)
     defaults = {}
     for group in groups.values():
         try:
             defaults[group[0].key] = _read_group(group)
         except BadValue as error:
-            group[-1].complain(f"{group[-1].target} {error}", file, complaints)
+            group[-1].complain(f"'{group[-1].target}' {error}", file, complaints)
     return defaults
 
 
@@ -49,7 +50,7 @@ def _read_group(group: list[Assignment]) -> Any:
     first, last = group[0], group[-1]
     for each in group[1:]:
         if each.key != first.key:
-            raise BadValue(f"differs from {first.key} in line {first.line} only in letter case")
+            raise BadValue(f"differs from '{first.key}' in line {first.line} only in letter case")
     if len({each.target for each in group}) < len(group):
         raise BadValue(f"is given twice, first in line {first.line}")
     return read_value(last.text) if last.target == last.key == first.target else read_indexed(group)
@@ -59,12 +60,12 @@ def read_file(data: bytes, file: Path, complaints: Complaints) -> dict[str, Any]
     """Return the defaults that an INI file holds, all its sections taken together."""
     defaults: dict[str, Any] = {}
     lines: dict[str, tuple[str, int]] = {}
-    for key, text, line in _entries(decode(data).splitlines(), file, complaints):
+    for key, text, line in _entries(decode(data).split("\n"), file, complaints):
         known, first = lines.setdefault(key.casefold(), (key, line))
         if known != key:
-            complaints.error(f"{key} differs from {known} in line {first} only in letter case", file, line)
+            complaints.error(f"'{key}' differs from '{known}' in line {first} only in letter case", file, line)
         elif first != line:
-            complaints.warn(f"{key} is given twice; the value of line {first} is used", file, line)
+            complaints.warn(f"'{key}' is given twice; the value of line {first} is used", file, line)
         else:
             _add(defaults, key, text, file, line, complaints)
     return defaults
@@ -81,15 +82,15 @@ def decode(data: bytes) -> str:
 
 def _add(defaults: dict[str, Any], key: str, text: str, file: Path, line: int, complaints: Complaints) -> None:
     if key.casefold() in FILE_KEYS:
-        complaints.error(f"{key}: a default model file cannot name another one", file, line)
+        complaints.error(f"'{key}': a default model file cannot name another one", file, line)
     elif not text:
-        complaints.warn(f"{key} has no value; it is read as an empty text", file, line)
+        complaints.warn(f"'{key}' has no value; it is read as an empty text", file, line)
         defaults[key] = ""
     else:
         try:
             defaults[key] = read_value(f"({text})" if _LISTED.fullmatch(text) else text, fortran=False)
         except BadValue as error:
-            complaints.error(f"{key} {error}", file, line)
+            complaints.error(f"'{key}' {error}", file, line)
 
 
 def _entries(lines: list[str], file: Path, complaints: Complaints) -> Iterator[tuple[str, str, int]]:

@@ -251,6 +251,8 @@ def _unknown(assignment: Assignment) -> str:
 
 def _read(row: Keyword, assignment: Assignment, around: Surroundings, complaints: Complaints) -> Any:
     """Return the value of one assignment; what is wrong with it goes to `complaints`, and the value is None."""
+    if assignment.broken:
+        return None
     try:
         text = around.text(assignment.text) if assignment.text else ""
         if not text.strip():

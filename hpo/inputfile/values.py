@@ -143,8 +143,8 @@ def _refuse_misread(text: str) -> None:
         raise BadValue(f"is '{shorten(text)}': quote it if it is text, write an 'e' before the exponent if a number")
     repeats = sum(int(count) if len(count) < 10 else MAX_REPEAT + 1 for count in _REPEAT.findall(text))
     if not _FORTRAN.match(text):
-        if text.endswith(";"):
-            raise BadValue(f"is '{shorten(text)}'; remove the ';'")
+        if ";" in text:
+            raise BadValue(f"is '{shorten(text)}'; remove the ';', or quote the text")
         if text[0] in _OPENING:
             raise BadValue(f"has text behind or between quotes: {shorten(text)}")
         if _ARITHMETIC.fullmatch(text) or _CALL.fullmatch(text):
