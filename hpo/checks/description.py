@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hpo.checks.checked import Checked
-from hpo.checks.document import parameters_json, trials_json
+from hpo.checks.document import LISTED, parameters_json, trials_json
 from hpo.errors import Complaint
 from hpo.inputfile import InputFile
 
@@ -116,7 +116,8 @@ def _values_text(row: Mapping[str, Any]) -> str:
     if "choices" in row:
         texts = [repr(choice) for choice in row["choices"]]
         shown = ", ".join(texts)
-        return shown if len(shown) <= 38 else f"{', '.join(texts[:2])}, … ({len(texts)} values)"
+        more = " or more" if len(texts) == LISTED else ""
+        return shown if len(shown) <= 38 else f"{', '.join(texts[:2])}, … ({len(texts)}{more} values)"
     text = f"{row['low']} to {row['high']}"
     if row["step"] not in (None, 1):
         text += f" by {row['step']}"

@@ -1,0 +1,483 @@
+"""`hpo check`: what an input file means, and every mistake that can be known before anything starts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from hpo import checks, registry, shipped
+from hpo.cli import main
+from hpo.errors import InputError
+
+SCRIPT = """
+def run(hyperparams):
+    return hyperparams["epochs"] * hyperparams["lr"]
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Return a function that writes model.in and its script into an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(control="", defaults="epochs = 10", space="lr = [0.1, 0.2]", script=SCRIPT, name="model.py"):
+        Path(name).write_text(dedent(script))
+        given = "".join(f"  {line.strip()}\n" for line in control.splitlines())
+        Path("model.in").write_text(
+            f"&control\n  model_script = '{name}'\n  workflow = grid\n{given}/\n"
+            f"&default_model\n{defaults}\n/\n&param_space\n{space}\n/\n"
+        )
+
+    return write
+
+
+@pytest.fixture
+def hpo(capsys):
+    """Return a function that runs a command and returns (exit code, standard output, standard error)."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = main(words)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def document(hpo):
+    """Return a function that returns what `hpo check model.in --json` prints."""
+
+    def run(*overrides: str) -> dict:
+        code, out, err = hpo("check", "model.in", *overrides, "--json")
+        found = json.loads(out)
+        assert err == ""
+        assert code == (0 if found["ok"] else 2)
+        return found
+
+    return run
+
+
+def messages(complaints: list[dict]) -> list[str]:
+    places = ((Path(c["file"]).name if c["file"] else "", c["line"]) for c in complaints)
+    texts = [f"{file}:{line}:" if line else f"{file}:" for file, line in places]
+    return [f"{place} {c['message']}".lstrip(": ") for place, c in zip(texts, complaints, strict=True)]
+
+
+# ---- what it means
+
+
+def test_the_experiment_as_understood(project, hpo):
+    project("nworkers = 2\nwalltime = 90\ntrial_timeout = 120", space="lr = [0.1, 0.2]\nepochs = [5, 20, 40]")
+    code, out, err = hpo("check", "model.in", "seed=3")
+    assert (code, err) == (0, "")
+    assert (
+        out.splitlines()
+        == dedent(f"""\
+        model.in: grid search, 6 trials, 2 at a time
+
+        Control
+          model_script   model.py  model.in:2
+          workflow       grid      model.in:3
+          nworkers       2         model.in:4
+          walltime       01:30:00  model.in:5
+          trial_timeout  00:02:00  model.in:6
+          seed           3         command line
+
+        Script
+          {Path.cwd()}/model.py
+          python: run(hyperparams)
+          reads epochs, lr
+
+        Parameters
+          lr      categorical  0.1, 0.2
+          epochs  categorical  5, 20, 40  default 10
+
+        First trials
+          hpset_00001  lr=0.1 epochs=5
+          hpset_00002  lr=0.1 epochs=20
+          hpset_00003  lr=0.1 epochs=40
+          hpset_00004  lr=0.2 epochs=5
+          hpset_00005  lr=0.2 epochs=20
+          … and 1 more
+
+        Cost
+          3 times as long as one trial takes; `hpo run model.in` runs one
+          at most 0.1 hours, since trial_timeout = 00:02:00
+          130 epochs in all
+
+        Notes
+          model.in:5: walltime is for jobs of a scheduler; a local search ignores it
+        """).splitlines()
+    )
+
+
+def test_the_json_document(project, document):
+    project("nworkers = 2\nwalltime = 90", space="lr = [0.1, 0.2]\nopt = ['adam', 'sgd']")
+    found = document("default_model.epochs=1")
+    assert (found["ok"], found["errors"], found["warnings"]) == (True, [], [])
+    assert (found["workflow"], found["sampler"], found["n_trials"]) == ("grid", "grid", 4)
+    assert (found["control"]["nworkers"], found["control"]["walltime"]) == (2, "01:30:00")
+    assert found["defaults"] == {"epochs": 1}
+    assert [(p["name"], p["kind"], p["choices"]) for p in found["parameters"]] == [
+        ("lr", "categorical", [0.1, 0.2]),
+        ("opt", "categorical", ["adam", "sgd"]),
+    ]
+    assert found["trials"][2] == {"id": "hpset_00003", "lr": 0.2, "opt": "adam"}
+
+
+def test_of_rows_the_names_that_vary_are_parameters(project, document):
+    rows = '{"id": "a", "lr": 1, "k": 1, "opt": "x"}\n{"id": "b", "lr": 2, "k": 1}'
+    project(space=rows)
+    found = document()
+    assert [(p["name"], p["kind"], p["choices"]) for p in found["parameters"]] == [
+        ("lr", "categorical", [1, 2]),
+        ("opt", "categorical", ["x"]),
+    ]
+    assert found["trials"] == [json.loads(row) for row in rows.splitlines()]
+
+
+def test_at_most_a_thousand_trials_are_listed(project, document):
+    project(space="\n".join(f'{{"lr": {n}}}' for n in range(1234)))
+    found = document()
+    assert (found["n_trials"], len(found["trials"])) == (1234, 1000)
+
+
+def test_a_value_that_json_has_not_is_null(project, document):
+    project(defaults="epochs = 10\nlimit = 1e999")
+    assert document()["defaults"]["limit"] is None
+
+
+def test_a_single_run(project, hpo, document):
+    project("use_candle = 0", defaults="epochs = 10\nlr = 0.5")
+    assert hpo("check", "model.in")[1].startswith("model.in: a single run of the defaults, here\n")
+    assert document()["n_trials"] == 1
+
+
+def test_it_runs_nothing_and_leaves_nothing(project, hpo):
+    project(script="raise SystemExit('it ran')\ndef run(p):\n    return p['lr']")
+    before = sorted(Path().rglob("*"))
+    assert hpo("check", "model.in")[0] == 0
+    assert sorted(Path().rglob("*")) == before
+
+
+# ---- mistakes
+
+
+def test_all_mistakes_at_once(project, hpo, document):
+    project(
+        "nworkesr = 2\nnthreads = many", script='def run(p):\n    return p["learning_rte"]', space="learning_rate = [1]"
+    )
+    code, out, err = hpo("check", "model.in")
+    assert (code, out) == (2, "")
+    assert sorted(line.replace(f"{Path.cwd()}/", "") for line in err.splitlines()) == [
+        "model.in:4: unknown &control keyword 'nworkesr'. Did you mean 'nworkers'?",
+        "model.in:5: nthreads must be a whole number, 1 or more, not 'many'",
+        "model.py:2: the script reads 'learning_rte', which the input file does not define. "
+        "Did you mean 'learning_rate'?",
+    ]
+    found = document()
+    assert len(found["errors"]) == 3
+    assert (found["n_trials"], found["trials"], found["parameters"]) == (None, [], [])
+
+
+def test_a_file_that_is_not_there(hpo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("model.in").touch()
+    code, out, err = hpo("check", "modle.in")
+    assert (code, out) == (2, "")
+    assert err == "modle.in: does not exist. Did you mean 'model.in'?\n"
+
+
+def test_a_script_that_does_not_parse(project, document):
+    project(script="def run(p):\nreturn 1")
+    assert messages(document()["errors"])[0].startswith("model.py:2: this is not Python: expected an indented block")
+
+
+def test_values_that_cannot_be_read_bring_no_complaints_of_names(project, document):
+    project(defaults="epochs = = 3")
+    assert all("the script reads" not in message for message in messages(document()["errors"]))
+
+
+@pytest.mark.parametrize(
+    ("read", "kind"),
+    [
+        ('hyperparams["epohcs"]', "errors"),
+        ('hyperparams["epochs"] if 0 else hyperparams["epohcs"]', "warnings"),
+        ('hyperparams.get("epohcs", 3)', "warnings"),
+        ('"epohcs" in hyperparams and hyperparams["epohcs"]', "warnings"),
+        ('[hyperparams["epohcs"] for _ in range(0)] and 1', "warnings"),
+    ],
+)
+def test_a_misspelt_name_is_an_error_only_where_it_must_fail(project, document, read, kind):
+    project(script=f"print(hyperparams['lr'])\nval_to_return = {read}")
+    found = document()
+    expected = "model.py:2: the script reads 'epohcs', which the input file does not define. Did you mean 'epochs'?"
+    assert messages(found[kind]) == [expected]
+    assert found["ok"] == (kind == "warnings")
+
+
+def test_names_with_values_of_their_own_in_the_script_share_a_warning(project, document):
+    project(script='def run(p):\n    p.get("momentum", 0.9)\n    return p["lr"] * p["epochs"] * p.get("decay", 0)')
+    assert messages(document()["warnings"]) == [
+        "model.py:2: the script reads 'momentum', 'decay', which the input file does not define, "
+        "and has its own values for them"
+    ]
+
+
+@pytest.mark.parametrize("name", [*checks.names.RESERVED])
+def test_the_names_that_every_trial_has_are_defined(project, document, name):
+    project(script=f'def run(p):\n    return p["lr"] * p["epochs"] + len(str(p["{name}"]))')
+    assert (document()["errors"], document()["warnings"]) == ([], [])
+
+
+def test_a_name_that_some_trials_lack(project, document):
+    project(space='{"lr": 1, "size": 3}\n{"lr": 2}', script='def run(p):\n    return p["size"]')
+    assert messages(document()["warnings"]) == [
+        "model.py:2: the script reads 'size', which has no default and is missing from the trial hpset_00002"
+    ]
+    assert document("default_model.size=1")["warnings"] == []
+
+
+def test_a_single_run_has_no_value_for_what_only_the_search_varies(project, document):
+    project()
+    assert document()["ok"]
+    assert messages(document("run_workflow=0")["errors"]) == [
+        "model.py:3: the script reads 'lr', which the input file does not define."
+    ]
+
+
+def test_what_nobody_reads_is_a_note(project, document):
+    project(defaults="epochs = 10\nunused = 3", space="lr = [0.1]\ndropuot = [0.1, 0.2]", script=SCRIPT)
+    found = document()
+    assert (found["ok"], found["warnings"]) == (True, [])
+    assert messages(found["notes"]) == [
+        "the script does not read 'dropuot', a parameter: trials that differ in it alone are alike.",
+        "the script does not read 'unused', a default.",
+    ]
+
+
+def test_where_everything_may_be_read_there_is_no_such_note(project, document):
+    project(defaults="unused = 3", script="def run(p):\n    return fit(**p)")
+    assert document()["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("default", "values", "warned"),
+    [
+        ("64", "['64', '128']", True),
+        ("'adam'", "[1, 2]", True),
+        ("[1, 2]", "[1, 2]", True),
+        ("64", "[64.5, 128]", True),
+        ("True", "[0.5, 0.6]", True),
+        ("64", "[64.0, 128]", False),
+        ("0.5", "[1, 2]", False),
+        ("0", "[0.1, 0.5]", False),
+        ("None", "['a', 'b']", False),
+        ("True", "[0, 1]", False),
+        ("1", "[True, False]", False),
+        ("(1, 2)", "[[1, 2], [3]]", False),
+        ("'a'", "['b', 'c']", False),
+    ],
+)
+def test_values_of_another_type_than_their_default(project, document, default, values, warned):
+    project(
+        defaults=f"epochs = 10\nx = {default}", space=f"lr = [1]\nx = {values}", script=SCRIPT + '    hyperparams["x"]'
+    )
+    found = document()
+    assert found["errors"] == []
+    assert [f"'x' is {default}" in m for m in messages(found["warnings"])] == ([True] if warned else [])
+
+
+def test_texts_that_are_read_as_lists_are_named(project, document):
+    project(space='{"lr": 1, "dense": "1000 500 50"}')
+    assert "model.in: dense = '1000 500 50' reaches the model as the list [1000, 500, 50]" in messages(
+        document()["notes"]
+    )
+
+
+# ---- interpreters, modules, folders
+
+
+def test_an_interpreter_that_is_not_there(project, document):
+    project("python_bin_path = /no/such/place")
+    assert messages(document()["errors"]) == ["model.in: python_bin_path: there is no Python in /no/such/place"]
+
+
+@pytest.mark.parametrize("place", [Path(sys.executable), Path(sys.executable).parent, Path(sys.executable).parents[1]])
+def test_an_interpreter_is_named_by_itself_its_folder_or_its_environment(project, document, place):
+    project(f"python_bin_path = {place}")
+    assert document()["errors"] == []
+
+
+def test_a_folder_of_the_search_path_that_is_not_there(project, document, tmp_path):
+    (tmp_path / "lib").mkdir()
+    project(f"supp_pythonpath = {tmp_path}/lib:/no/such/place")
+    assert messages(document()["errors"]) == ["model.in: supp_pythonpath: there is no folder /no/such/place"]
+
+
+MODULE = r"""
+module() {
+  case "$3" in
+    python*) printf '/apps/modules:\npython/3.6\npython/3.7(default)\n' ;;
+    gcc) printf '/apps/modules:\ngcc-libs/1\n' ;;
+  esac
+}
+"""
+
+
+def test_environment_modules_that_are_not_there(project, document, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".bash_profile").write_text(MODULE)
+    project("exec_python_module = python/3.7\nsupp_modules = 'python gcc x;touch${IFS}oops'")
+    avail = [warning for warning in messages(document()["warnings"]) if "module avail" in warning]
+    assert avail == [
+        "model.in: `module avail` does not know the module 'gcc' here",
+        "model.in: `module avail` does not know the module 'x;touch${IFS}oops' here",
+    ]
+    assert not Path("oops").exists()
+
+
+def test_no_command_module(project, document, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".bash_profile").write_text("unset -f module")
+    project("supp_modules = cuda/11")
+    assert "model.in: there is no command `module` here to find cuda/11" in messages(document()["warnings"])
+
+
+R_SCRIPT = "candle_value_to_return <- candle_params$lr * candle_params$epochs"
+
+
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="needs R")
+def test_r_is_there(project, document):
+    project(script=R_SCRIPT, name="model.R")
+    assert [m for m in messages(document()["errors"]) if "Rscript" in m or "jsonlite" in m] == []
+
+
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [
+        (None, "model.in: the model script is in R, but there is no Rscript on PATH"),
+        ("#!/bin/sh\nexit 1", "model.in: the R package jsonlite is missing"),
+    ],
+)
+def test_r_is_not_there(project, document, tmp_path, monkeypatch, program, error):
+    (tmp_path / "bin").mkdir()
+    if program:
+        (tmp_path / "bin" / "Rscript").write_text(program)
+        (tmp_path / "bin" / "Rscript").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    project(script=R_SCRIPT, name="model.R")
+    assert messages(document()["errors"])[0].startswith(error)
+
+
+def test_a_script_in_a_language_that_this_version_cannot_run(project, monkeypatch):
+    monkeypatch.setattr(registry, "RUNNERS", ("python",))
+    project(script="candle_value_to_return=$(candle_get_param lr)", name="model.sh")
+    with pytest.raises(InputError, match="this version cannot run bash scripts, only python"):
+        checks.check(Path("model.in"))
+    assert "this version cannot run bash" in str(checks.check(Path("model.in"), to_run=False).warnings[0])
+
+
+# ---- no working script is refused
+
+WORKING = {
+    "argparse_at_import": """
+        import argparse
+        args = argparse.ArgumentParser().parse_args()
+        args.epochs = hyperparams['epochs']
+        args.cuda = hyperparams.get('cuda', False)
+        val_to_return = args.epochs * hyperparams['lr']
+        """,
+    "guarded_lookup": """
+        try:
+            batch = candle_params['batch_size']
+        except KeyError:
+            batch = 128
+        candle_value_to_return = batch * candle_params['lr']
+        """,
+    "own_defaults_first": """
+        hyperparams = {'batch_size': 128, **hyperparams}
+        val_to_return = hyperparams['batch_size'] * hyperparams['lr']
+        """,
+    "filled_by_a_function": """
+        def fill(p):
+            p.setdefault('batch_size', 128)
+        fill(hyperparams)
+        val_to_return = hyperparams['batch_size'] * hyperparams['lr']
+        """,
+    "stops_before": """
+        import sys
+        val_to_return = hyperparams['lr']
+        if hyperparams['epochs'] > 3:
+            sys.exit(0)
+        print(hyperparams['never_there'])
+        """,
+    "returns_before": """
+        def run(p):
+            if p['epochs'] > 3:
+                return p['lr']
+            return p['never_there']
+        """,
+    "canonical": """
+        def initialize_parameters(default_model='x.txt'):
+            return {'batch_size': 128}
+        def run(params):
+            return params['batch_size']
+        """,
+    "globals": """
+        globals()['hyperparams']['batch_size'] = 128
+        val_to_return = hyperparams['batch_size']
+        """,
+    "decorated": """
+        import functools
+        def with_defaults(f):
+            return functools.wraps(f)(lambda p: f({'batch_size': 128, **p}))
+        @with_defaults
+        def run(p):
+            return p['batch_size']
+        """,
+}
+
+
+@pytest.mark.parametrize("name", WORKING)
+def test_a_working_script_is_not_refused(project, document, name):
+    """Each of these ends with a value when it is really run; so none of them is an error."""
+    project(script=WORKING[name])
+    found = document()
+    assert found["errors"] == []
+    assert _value(WORKING[name], found["script"]["form"]) is not None
+
+
+def _value(script: str, form: str):
+    """Run a script in the simplest way that gives its value."""
+    dictionary = {"epochs": 10, "lr": 0.1}
+    names = {"__name__": "__main__", "hyperparams": dictionary, "candle_params": dictionary}
+    code, argv = compile(dedent(script), "model.py", "exec"), sys.argv
+    sys.argv = ["model.py"]
+    try:
+        exec(code, names)
+    except SystemExit:
+        pass
+    finally:
+        sys.argv = argv
+    if form == "run":
+        return names["run"](dictionary)
+    if form == "canonical":
+        return names["run"]({**names["initialize_parameters"](), **dictionary})
+    return names.get("val_to_return", names.get("candle_value_to_return"))
+
+
+# ---- our own files
+
+
+@pytest.mark.parametrize("file", sorted(shipped.folder("inputs").glob("*.in")), ids=lambda file: file.name)
+def test_the_inputs_that_travel_with_the_package_are_clean(file):
+    checked = checks.check(file)
+    assert checked.warnings == ()
+    assert checked.n_trials > 1

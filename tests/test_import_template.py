@@ -1,0 +1,87 @@
+"""`hpo import-template`: an input file and its scripts, side by side, never over what is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hpo import checks, shipped, templates
+from hpo.cli import main
+
+NAMES = [template.name for template in templates.all_templates()]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_a_name_it_lists_each_with_a_line(capsys):
+    assert main(["import-template"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(NAMES)
+    summary = "The smallest search there is: a grid over a function of two variables, no packages needed"
+    assert f"{'quadratic':<12} {summary}" in lines
+    assert all(len(line.split()) > 3 for line in lines)
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_template_is_complete_and_checks_clean_where_it_is_copied_to(name, here):
+    assert main(["import-template", name]) == 0
+    checked = checks.check(Path(f"{name}.in"))
+    assert {file.parent for file in checked.analysis.files} == {here}
+    assert Path(f"{name}.in").read_bytes() == (shipped.folder("inputs") / f"{name}.in").read_bytes()
+
+
+def test_it_says_what_it_did(capsys):
+    assert main(["import-template", "quadratic"]) == 0
+    assert capsys.readouterr().out == "copied quadratic.in, quadratic.py\nnext: hpo submit-job quadratic.in\n"
+
+
+def test_the_smallest_template_gives_its_value():
+    main(["import-template", "quadratic.in"])
+    names: dict = {}
+    exec(Path("quadratic.py").read_text(), names)
+    assert names["run"]({"x": 1, "y": 4}) == 4
+
+
+def test_nothing_is_overwritten_and_nothing_copied_by_half(capsys):
+    Path("quadratic.py").write_text("mine")
+    assert main(["import-template", "quadratic"]) == 2
+    assert capsys.readouterr().err == "nothing was copied: quadratic.py would be overwritten\n"
+    assert [file.name for file in Path().iterdir()] == ["quadratic.py"]
+    assert Path("quadratic.py").read_text() == "mine"
+
+
+def test_a_dangling_link_is_not_written_through(capsys):
+    Path("quadratic.in").symlink_to("elsewhere")
+    assert main(["import-template", "quadratic"]) == 2
+    assert not Path("elsewhere").exists()
+
+
+def test_again_is_no_mistake(capsys):
+    main(["import-template", "quadratic"])
+    assert main(["import-template", "quadratic"]) == 0
+    assert "all of it is here already" in capsys.readouterr().out
+
+
+def test_two_templates_of_one_script():
+    assert main(["import-template", "vae"]) == main(["import-template", "vae_mnist"]) == 0
+    assert {"vae.in", "vae_mnist.in", "vae.py"} <= {file.name for file in Path().iterdir()}
+
+
+def test_an_unknown_name(capsys):
+    assert main(["import-template", "quadratc"]) == 2
+    assert capsys.readouterr().err == "there is no template 'quadratc'. Did you mean 'quadratic'?\n"
+    assert main(["import-template", "../quadratic"]) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(here, capsys):
+    here.chmod(0o555)
+    assert main(["import-template", "quadratic"]) == 1
+    assert "cannot write quadratic.in: Permission denied" in capsys.readouterr().err
