@@ -162,6 +162,11 @@ class View:
         """Trials with a final state."""
         return sum(count for state, count in self.counts.items() if state.final)
 
+    @property
+    def uncommitted(self) -> int:
+        """Trials that a worker has still to run, or at least to commit."""
+        return self.experiment.budget - sum(1 for r in self.ledger.trials.values() if r.committed is not None)
+
     def experiment_state(self) -> str:
         """`running`, `finished`, `stopped` (on request, or because all failed alike) or `interrupted`."""
         if self.finished >= self.experiment.budget:

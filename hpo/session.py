@@ -75,12 +75,13 @@ def resume(experiment: Experiment, *, retry_failed: bool, detached: bool) -> int
     if retry_failed:
         experiment.request_retry(view.failed_attempts())
         view = View(experiment)
-    if view.finished >= experiment.budget:
+    left = view.uncommitted
+    if not left:
         print(f"{experiment.name}: nothing is left, all {experiment.budget} trials are done")
         return 0
     experiment.request_resume()
     executor = experiment.keywords["executor"]
-    print(f"{experiment.name}: {experiment.budget - view.finished} of {experiment.budget} trials are left", flush=True)
+    print(f"{experiment.name}: {left} of {experiment.budget} trials are left", flush=True)
     return detach(experiment, executor) if detached else conduct(experiment, executor)
 
 
