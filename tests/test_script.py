@@ -112,6 +112,15 @@ def test_the_pytorch_example_as_the_exercise_has_it_edited(study):
             "run",
             "def run(p):\n    global hyperparams\n    hyperparams = p\n    return f()\ndef f(): return hyperparams",
         ),
+        (
+            "run",
+            "import sys\ndef run(p): return 1.0\n"
+            "if sys.argv[1:]:\n    hyperparams = {}\nelif 3:\n    hyperparams = {1: 2}\nelse:\n    hyperparams = {}\n"
+            "run(hyperparams)",
+        ),
+        ("run", "def run(p):\n    globals()['hyperparams'] = p\n    return 1.0"),
+        ("run", "def run(p): return 1.0\nwith open('x') as f:\n    hyperparams = f\nrun(hyperparams)"),
+        ("run", "from settings import hyperparams\ndef run(p): return {**hyperparams, **p}"),
         ("run", "hyperparams = {'x': 1}\ndef run(params):\n    return {**hyperparams, **params}['x']"),
         ("run", "def run(p):\n    hyperparams = p\n    return hyperparams['x']"),
         (
@@ -125,6 +134,9 @@ def test_the_pytorch_example_as_the_exercise_has_it_edited(study):
         # a function that happens to be called run
         ("plain", "def run(n):\n    return n\nval_to_return = run(hyperparams['x'])"),
         ("plain", "hyperparams: dict\ndef run(n):\n    return n\nval_to_return = run(hyperparams['x'])"),
+        ("plain", "if 0:\n    hyperparams = {}\ndef run(n): return n\nhistory = run(hyperparams['x'])"),
+        ("plain", "if 0:\n    pass\nelse:\n    hyperparams = {}\ndef run(n): return n\nhistory = hyperparams['x']"),
+        ("plain", "for hyperparams in []: pass\ndef run(n): return n\nhistory = hyperparams['x']"),
         ("plain", "run = 3\nval_to_return = hyperparams['x']"),
         (
             "plain",

@@ -7,7 +7,7 @@ that follows a statement that may end the run.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 _LEAVING_NAMES = {"exit", "quit"}
 _LEAVING_ATTRIBUTES = {"exit", "_exit", "abort", "quit", "execv", "execve", "execvp", "execl", "execlp"}
@@ -24,6 +24,55 @@ def certain(body: Sequence[ast.stmt], as_main: bool) -> Iterator[ast.expr]:
             yield from _parts(expression)
         if _may_leave(statement):
             return
+
+
+def set_before(node: ast.AST, name: str, parents: Mapping[ast.AST, ast.AST]) -> bool:
+    """True when the variable `name` of the module is surely set by a statement that runs before `node`.
+
+    parents: the node around each node. A statement counts that stands before `node` in the same block or in one around.
+    """
+    while node in parents:
+        around = parents[node]
+        if isinstance(node, ast.stmt):
+            block = next(b for b in _blocks(around) if node in b)
+            if any(_sets(statement, name) for statement in block[: block.index(node)]):
+                return True
+        node = around
+    return False
+
+
+def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    for part in ("body", "orelse", "finalbody"):
+        block = getattr(node, part, None)
+        if isinstance(block, list):
+            yield block
+
+
+def _sets(statement: ast.stmt, name: str) -> bool:
+    match statement:
+        case ast.Assign() | ast.AnnAssign(value=ast.expr()) | ast.Expr() | ast.Import() | ast.ImportFrom():
+            return any(_binds(node, name) for node in ast.walk(statement))
+        case ast.With(body=body) | ast.Try(body=body):
+            return any(_sets(inner, name) for inner in body)
+        case ast.If():
+            return all(any(_sets(inner, name) for inner in branch) for branch in _branches(statement))
+    return False
+
+
+def _binds(node: ast.AST, name: str) -> bool:
+    match node:
+        case ast.Name(id=bound, ctx=ast.Store()) | ast.alias(asname=str(bound)) | ast.alias(name=bound):
+            return bound == name
+    return False
+
+
+def _branches(statement: ast.If) -> Iterator[list[ast.stmt]]:
+    """Yield the blocks of an if-elif-else; the last one is empty when there is no else."""
+    yield statement.body
+    while len(statement.orelse) == 1 and isinstance(statement.orelse[0], ast.If):
+        statement = statement.orelse[0]
+        yield statement.body
+    yield statement.orelse
 
 
 def is_main_guard(node: ast.AST) -> bool:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.errors import Complaints
-from hpo.script.flow import certain
+from hpo.script.flow import certain, set_before
 from hpo.script.reads import Reads, Use
 from hpo.script.scopes import Function, Scope, Scopes
 
@@ -64,11 +64,8 @@ class _Study:
     def __init__(self, path: Path, tree: ast.Module, complaints: Complaints) -> None:
         self.path, self.tree, self.complaints = path, tree, complaints
         self.scopes = Scopes(tree)
-        self.tricks = _tricks(tree, self.scopes)
-        self.texts = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-        targets = [node.target for node in ast.walk(tree) if isinstance(node, ast.AugAssign)]
-        self.augmented = [target for target in targets if isinstance(target, ast.Name)]
-        self.completed = _completed(tree)
+        self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        self.tricks = _tricks(self.parents, self.scopes)
 
     def facts(self) -> PythonFacts:
         form = self._form()
@@ -93,16 +90,26 @@ class _Study:
         """True when the dictionary that is given is read, not one that the script makes for itself.
 
         A script that tests its `run` under ``if __name__ == "__main__":`` often calls its own dictionary
-        `hyperparams`, too: when the first thing that the module does with the name is to set it, it is its own.
+        `hyperparams`, too: where the module sets the name before it reads it, it is its own.
         """
         module = self.scopes.module
-        stores = [self.completed.get(node, _position(node)) for node in self.scopes.bound_at(module, name)]
-        loads = [*self.scopes.loads(module, name), *(n for n in self.augmented if n.id == name)]
-        mentions = [t for t in self.texts if t.value == name] if self.tricks else []
-        if not stores:
-            return bool(mentions or loads)
-        early = [*mentions, *(n for n in loads if self.scopes.of_name[n].immediate)]
-        return any(_position(node) < min(stores) for node in early)
+        reads = [*self.scopes.loads(module, name), *self._other_reads(name)]
+        if self.scopes.bound_at(module, name):
+            reads = [node for node in reads if self._immediate(node) and not set_before(node, name, self.parents)]
+        return bool(reads)
+
+    def _other_reads(self, name: str) -> Iterator[ast.AST]:
+        """Yield ``name |= ...`` and, where globals are reached by their names, these."""
+        for node, parent in self.parents.items():
+            match node:
+                case ast.Name(id=found) if found == name and isinstance(parent, ast.AugAssign):
+                    yield node
+                case ast.Constant(value=found) if found == name and self.tricks and not _is_stored(parent):
+                    yield node
+
+    def _immediate(self, node: ast.AST) -> bool:
+        """True when the node runs with the module, not in a function."""
+        return not isinstance(node, ast.Name) or self.scopes.of_name[node].immediate
 
     def _defined(self, name: str) -> bool:
         """True when the module gives the name a meaning that can be called."""
@@ -176,8 +183,7 @@ class _Study:
 
     def _reads(self, variables: list[tuple[Scope, str]], body: list[ast.stmt]) -> Reads:
         sure = set(certain(body, as_main=body is self.tree.body))
-        use = Use(self.tree, self.scopes, sure)
-        reads = use.of(variables)
+        reads = Use(self.parents, self.scopes, sure).of(variables)
         return reads.doubted(everything=True) if self.tricks or self.scopes.stars else reads
 
 
@@ -185,14 +191,8 @@ def _position(node: ast.AST) -> tuple[int, int]:
     return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
 
 
-def _completed(tree: ast.Module) -> dict[ast.AST, tuple[int, int]]:
-    """Return where the assignment to a name is done: after its right-hand side, which may still read the name."""
-    ends: dict[ast.AST, tuple[int, int]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            ends |= dict.fromkeys(targets, (node.end_lineno or 0, node.end_col_offset or 0))
-    return ends
+def _is_stored(node: ast.AST) -> bool:
+    return isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
 
 
 def _takes_one_argument(arguments: ast.arguments) -> bool:
@@ -221,14 +221,14 @@ def _own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
             todo.extend(ast.iter_child_nodes(node))
 
 
-def _tricks(tree: ast.Module, scopes: Scopes) -> list[int]:
+def _tricks(nodes: Iterable[ast.AST], scopes: Scopes) -> list[int]:
     """Return the lines that may read or set any global behind the tree's back."""
     lines = [
         name.lineno
         for name in scopes.of_name
         if name.id in ("exec", "eval", "globals") and scopes.owner(name) is scopes.module
     ]
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Call(func=ast.Name(id="vars" | "locals"), args=[]):
                 lines.append(node.lineno)

@@ -7,7 +7,7 @@ of the script's own functions that it is handed to. Where it goes further, anyth
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hpo.script.scopes import Scope, Scopes
@@ -47,13 +47,12 @@ class Reads:
 class Use:
     """Collects what a script does with its dictionary.
 
-    sure: the expressions that are evaluated whenever the script runs.
+    parents: the node around each node. sure: the expressions that are evaluated whenever the script runs.
     """
 
-    tree: ast.Module
+    parents: Mapping[ast.AST, ast.AST]
     scopes: Scopes
     sure: set[ast.expr]
-    _parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
     _reads: list[Read] = field(default_factory=list)
     _guarded: set[str] = field(default_factory=set)
     _everything: bool = False
@@ -61,7 +60,6 @@ class Use:
 
     def of(self, variables: Sequence[tuple[Scope, str]]) -> Reads:
         """Return what is read from the dictionary that lives in `variables` ((scope, name) pairs)."""
-        self._parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
         todo, seen = list(variables), set(variables)
         while todo:
             scope, name = todo.pop()
@@ -79,7 +77,7 @@ class Use:
 
     def _follow(self, name: ast.Name) -> Iterable[tuple[Scope, str]]:
         """Record what happens to the dictionary here; return the variables that it goes on to live in."""
-        parent = self._parents[name]
+        parent = self.parents[name]
         match parent:
             case ast.Subscript() if parent.value is name:
                 self._subscript(parent)
@@ -96,7 +94,7 @@ class Use:
             case ast.Call() if parent.func is not name:
                 return self._argument(parent, parent.args.index(name))
             case ast.keyword(arg=str(keyword)):
-                return self._argument(self._parents[parent], keyword)
+                return self._argument(self.parents[parent], keyword)
             case _:
                 self._lose()
         return ()
@@ -114,7 +112,7 @@ class Use:
             self._reads.append(Read(key, node.lineno, definite=node in self.sure))
 
     def _attribute(self, node: ast.Attribute) -> None:
-        call = self._parents[node]
+        call = self.parents[node]
         if not (isinstance(call, ast.Call) and call.func is node):
             self._lose()
         elif node.attr in ("get", "pop", "setdefault", "__getitem__", "__contains__"):

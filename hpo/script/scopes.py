@@ -8,7 +8,7 @@ chains nest thousands of levels deep in working scripts.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -61,7 +61,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
+class _Binding:
     """A place where a name is given a meaning: `node` is a Name, an alias, a def, a class, a handler or a pattern."""
 
     name: str
@@ -70,13 +70,15 @@ class Binding:
 
 
 class Scopes:
-    """The scopes of a tree: which one each Name node stands in, and every binding."""
+    """The scopes of a tree: which one each Name node stands in, who binds what, and who reads it."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.module = Scope(tree)
         self.of_name: dict[ast.Name, Scope] = {}
         self.of_function: dict[ast.AST, Scope] = {}
-        self.bindings: list[Binding] = []
+        self._bindings: list[_Binding] = []
+        self._loads: dict[tuple[Scope, str], list[ast.Name]] = {}
+        self._bound_at: dict[tuple[Scope, str], list[ast.AST]] = {}
         self.stars: list[ast.ImportFrom] = []
         self._todo: list[tuple[ast.AST, Scope]] = [(tree, self.module)]
         while self._todo:
@@ -87,15 +89,13 @@ class Scopes:
         """Return the scope that the name lives in."""
         return self.of_name[name].owner(name.id)
 
-    def loads(self, scope: Scope, name: str) -> Iterator[ast.Name]:
-        """Yield every place that reads the variable `name` of `scope`, from whatever scope inside it."""
-        for node in self.of_name:
-            if node.id == name and isinstance(node.ctx, ast.Load) and self.owner(node) is scope:
-                yield node
+    def loads(self, scope: Scope, name: str) -> list[ast.Name]:
+        """Return every place that reads the variable `name` of `scope`, from whatever scope inside it."""
+        return self._loads.get((scope, name), [])
 
     def bound_at(self, scope: Scope, name: str) -> list[ast.AST]:
         """Return the nodes that bind the variable `name` of `scope` (its parameter list is not among them)."""
-        return [b.node for b in self.bindings if b.name == name and b.scope.owner(name) is scope]
+        return self._bound_at.get((scope, name), [])
 
     def _enter(self, node: ast.AST, scope: Scope) -> None:
         if isinstance(node, Function):
@@ -163,16 +163,22 @@ class Scopes:
                 self._bind(name, scope, node)
 
     def _bind(self, name: str, scope: Scope, node: ast.AST) -> None:
-        self.bindings.append(Binding(name, scope, node))
+        self._bindings.append(_Binding(name, scope, node))
 
     def _settle(self) -> None:
-        """Declarations may follow their use in the walk, so names are given to their scopes at the end."""
-        for binding in self.bindings:
+        """Declarations may follow their use in the walk, so names are given to their owners at the end."""
+        for binding in self._bindings:
             scope = binding.scope
             if binding.name in scope.declared_global:
                 scope.module.bound.add(binding.name)
             elif binding.name not in scope.declared_nonlocal:
                 scope.bound.add(binding.name)
+        for binding in self._bindings:
+            owner = binding.scope.owner(binding.name)
+            self._bound_at.setdefault((owner, binding.name), []).append(binding.node)
+        for name in self.of_name:
+            if isinstance(name.ctx, ast.Load):
+                self._loads.setdefault((self.owner(name), name.id), []).append(name)
 
 
 def all_arguments(arguments: ast.arguments) -> list[ast.arg]:
