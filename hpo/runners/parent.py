@@ -93,6 +93,8 @@ class Parent:
         sys.path.extend(folder for folder in self._setup["path"] if folder not in sys.path)
         sys.argv = [self._setup["script"]] + self._setup["argv"]
         for name in self._setup["preload"]:
+            if _is_attribute(name):
+                continue
             try:
                 importlib.import_module(name)
             except BaseException as error:
@@ -269,6 +271,12 @@ class Parent:
                 return left, living
             time.sleep(0.001)
         return left, 0
+
+
+def _is_attribute(name: str) -> bool:
+    """Whether a dotted name is something in a module rather than one, as `torch.Tensor` is."""
+    module, _, attribute = name.rpartition(".")
+    return hasattr(sys.modules.get(module), attribute)
 
 
 def _reaped_all() -> bool:
