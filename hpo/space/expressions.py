@@ -231,6 +231,17 @@ def _round(x: float, digits: float = 0) -> float:
     return math.copysign(below if down else above, x)
 
 
+def _signif(x: float, digits: float = 6) -> float:
+    """Keep so many significant digits, as R does."""
+    if not math.isfinite(x) or x == 0:
+        return x
+    shift = max(1, math.floor(digits + 0.5)) - 1 - math.floor(math.log10(abs(x)))
+    if shift > 300:
+        return x
+    scale = 10.0 ** abs(shift)
+    return round(x * scale) / scale if shift > 0 else round(x / scale) * scale
+
+
 def _sign(x: float) -> float:
     return float((x > 0) - (x < 0))
 
@@ -302,6 +313,13 @@ def _list(_name: str, arguments: list[Any]) -> Any:
     return [v for a in arguments for v in (a if isinstance(a, list) else [a])]
 
 
+def _item(_name: str, arguments: list[Any]) -> Any:
+    values, index = arguments
+    if not isinstance(values, list) or not isinstance(index, int) or not 0 <= index < len(values):
+        raise ExpressionError(f"there is no element {index!r}, counted from 0")
+    return values[index]
+
+
 def _missing(_name: str, arguments: list[Any]) -> bool:
     return arguments[0] is MISSING
 
@@ -329,6 +347,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "abs": Function(1, 1, _each(abs)),
     "sign": Function(1, 1, _each(_sign)),
     "round": Function(1, 2, _each(_round)),
+    "signif": Function(1, 2, _each(_signif)),
     "floor": Function(1, 1, _each(_floor)),
     "ceil": Function(1, 1, _each(_ceil)),
     "trunc": Function(1, 1, _each(_trunc)),
@@ -339,6 +358,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "mean": Function(1, 1, _over(lambda v: math.fsum(v) / len(v))),
     "length": Function(1, 1, lambda _n, a: len(a[0]) if isinstance(a[0], list) else 1),
     "list": Function(0, 1000, _list),
+    "item": Function(2, 2, _item),
     "==": Function(2, 2, _compared(equal)),
     "!=": Function(2, 2, _compared(lambda a, b: not equal(a, b))),
     "<": Function(2, 2, _compared(operator.lt)),

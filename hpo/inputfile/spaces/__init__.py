@@ -8,13 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from hpo.errors import Complaints
-from hpo.inputfile.spaces import json_rows, native
+from hpo.inputfile.spaces import ga_json, json_rows, native, paramhelpers, sweep_json
 from hpo.inputfile.spaces.base import Form, Source
 from hpo.space import ParameterSpace, Rows, Space, SpaceError
 
 #: In the order in which they are tried.
 FORMS = (
-    Form("one JSON object a line (UPF)", json_rows.matches, json_rows.read, native.as_points),
+    Form("sweep JSON", sweep_json.matches, sweep_json.read, native.as_points),
+    Form("JSON rows (UPF)", json_rows.matches, json_rows.read, native.as_points),
+    Form("genetic algorithm JSON", ga_json.matches, ga_json.read, ga_json.as_points),
+    Form("R ParamHelpers", paramhelpers.matches, paramhelpers.read, paramhelpers.as_points),
     Form("native", native.matches, native.read, native.as_points),
 )
 

@@ -61,6 +61,8 @@ def write(expression: Expression) -> str:
     match expression.function:
         case "list":
             return f"[{', '.join(parts)}]"
+        case "item":
+            return f"{parts[0]}[{parts[1]}]"
         case "if":
             return f"({parts[1]} if {parts[0]} else {parts[2]})"
         case "not":
@@ -101,7 +103,9 @@ class _Translator:
         match node:
             case ast.Constant(value=value) if value is None or isinstance(value, bool | int | float | str):
                 return value
-            case ast.Name() | ast.Attribute() | ast.Subscript():
+            case ast.Name() | ast.Attribute():
+                return self._name(node)
+            case ast.Subscript(value=ast.Name(id=table)) if table == _TABLE:
                 return self._name(node)
             case ast.BoolOp(op=op, values=values):
                 return Call(_OPERATORS[type(op)], tuple(map(self.translate, values)))
@@ -119,6 +123,8 @@ class _Translator:
                 return Call("if", (self.translate(test), self.translate(body), self.translate(orelse)))
             case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
                 return Call("list", tuple(map(self.translate, items)))
+            case ast.Subscript(value=value, slice=ast.Constant(value=int(index))):
+                return Call("item", (self.translate(value), index))
             case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]):
                 return self._call(function, arguments)
         raise ExpressionError(f"{_short(ast.unparse(node))} has no place in a condition or transformation")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any
 
-from hpo.inputfile.spaces.base import Source
+from hpo.inputfile.spaces.base import BOM, Source
+from hpo.inputfile.spaces.json_text import decoder, hint
 from hpo.space import Rows, default_id
 from hpo.space.texts import list_in_text
 
@@ -26,7 +26,7 @@ def matches(source: Source) -> bool:
 def read(source: Source) -> Rows | None:
     """Return the rows; mistakes are reported with their lines."""
     reader = _Reader(source)
-    for number, line in enumerate(source.body.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+    for number, line in enumerate(source.body.removeprefix(BOM).splitlines(), 1):
         stripped = line.strip()
         if stripped and stripped[:1] not in (b"#", b"!"):
             reader.add(stripped, number)
@@ -48,9 +48,7 @@ class _Reader:
         self.lists: dict[tuple[str, str], None] = {}
         self.ids: dict[str, int] = {}
         self.numbered: list[tuple[int, int]] = []  # (row, line) of the rows without an id
-        self.decoder = json.JSONDecoder(
-            object_pairs_hook=_without_doubles, parse_float=_finite, parse_constant=_refuse_constant
-        )
+        self.decoder = decoder()
 
     def add(self, line: bytes, number: int) -> None:
         """Check the row in `line`, which stands in line `number` of the body, and keep it."""
@@ -127,26 +125,6 @@ class _Reader:
         self.source.error(message, number)
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        seen: set[str] = set()
-        double = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"{double!r} is given twice in this row")
-    return row
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is larger than a number can be")
-    return value
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is no number in JSON")
-
-
 def _explained(error: Exception, line: bytes) -> str:
     """Return the sentence for what went wrong, with the likely reason."""
     if isinstance(error, RecursionError):
@@ -157,13 +135,7 @@ def _explained(error: Exception, line: bytes) -> str:
         return f"this row is not UTF-8 (byte {error.start + 1})"
     if not isinstance(error, json.JSONDecodeError):
         return str(error)
-    hint = ""
-    if b"'" in line and b'"' not in line:
-        hint = "; JSON has double quotes"
-    elif re.search(rb"\b(True|False|None)\b", line):
-        hint = "; JSON writes true, false and null"
-    elif re.search(rb"[\x80-\xff]", line) and any(q in line.decode("utf-8", "replace") for q in "“”„"):
-        hint = '; JSON has straight quotes (")'
-    elif error.pos >= len(line.rstrip()) - 1:
-        hint = "; a row stands in one line, from { to }"
-    return f"this is no JSON object: {error.msg} at column {error.pos + 1}{hint}"
+    reason = hint(error.doc, error)
+    if not reason and error.pos >= len(line.decode("utf-8").rstrip()) - 1:
+        reason = "; a row stands in one line, from { to }"
+    return f"this is no JSON object: {error.msg} at column {error.pos + 1}{reason}"
