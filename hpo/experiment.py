@@ -59,42 +59,46 @@ class Experiment:
         """`X007`: the folder's own name."""
         return self.folder.name
 
-    @property
+    @functools.cached_property
     def specification_file(self) -> Path:
         return self.folder / "experiment.json"
 
-    @property
+    @functools.cached_property
     def rows_file(self) -> Path:
         """The rows of an explicit space, one JSON object a line; absent for other spaces."""
         return self.folder / "rows.jsonl"
 
-    @property
+    @functools.cached_property
     def code(self) -> Path:
         return self.folder / "code"
 
-    @property
+    @functools.cached_property
     def workers(self) -> Path:
         return self.folder / "workers"
 
-    @property
+    @functools.cached_property
     def claims(self) -> Path:
         return self.folder / "claims"
 
-    @property
+    @functools.cached_property
     def journals(self) -> Path:
         return self.folder / "journal"
 
-    @property
+    @functools.cached_property
     def control(self) -> Path:
         return self.folder / "control"
 
-    @property
+    @functools.cached_property
     def logs(self) -> Path:
         return self.folder / "logs"
 
-    @property
+    @functools.cached_property
     def runs(self) -> Path:
         return self.folder / "run"
+
+    @functools.cached_property
+    def attempts(self) -> Path:
+        return self.runs / ".attempts"
 
     def run_folder(self, trial_id: str) -> Path:
         """`run/<id>`: a link to the folder of the attempt that counts, or runs."""
@@ -102,7 +106,7 @@ class Experiment:
 
     def attempt_folder(self, trial_id: str, attempt: int) -> Path:
         """The folder of one attempt; never shared with another, since a lost process may still write to its own."""
-        return self.runs / ".attempts" / f"{trial_id}.{attempt}"
+        return self.attempts / f"{trial_id}.{attempt}"
 
     def scratch(self, worker: str) -> Path:
         """Private files of a worker, between it and the scripts it runs."""
