@@ -305,7 +305,7 @@ def test_texts_that_are_read_as_lists_are_named(project, document):
 
 def test_an_interpreter_that_is_not_there(project, document):
     project("python_bin_path = /no/such/place")
-    assert messages(document()["errors"]) == ["model.in: python_bin_path: there is no Python in /no/such/place"]
+    assert messages(document()["errors"]) == ["model.in:4: python_bin_path: there is no Python in /no/such/place"]
 
 
 @pytest.mark.parametrize("place", [Path(sys.executable), Path(sys.executable).parent, Path(sys.executable).parents[1]])
@@ -317,7 +317,7 @@ def test_an_interpreter_is_named_by_itself_its_folder_or_its_environment(project
 def test_a_folder_of_the_search_path_that_is_not_there(project, document, tmp_path):
     (tmp_path / "lib").mkdir()
     project(f"supp_pythonpath = {tmp_path}/lib:/no/such/place")
-    assert messages(document()["errors"]) == ["model.in: supp_pythonpath: there is no folder /no/such/place"]
+    assert messages(document()["errors"]) == ["model.in:4: supp_pythonpath: there is no folder /no/such/place"]
 
 
 MODULE = r"""
@@ -337,8 +337,8 @@ def test_environment_modules_that_are_not_there(project, document, tmp_path, mon
     project("exec_python_module = python/3.7\nsupp_modules = 'python gcc x;touch${IFS}oops'")
     avail = [warning for warning in messages(document()["warnings"]) if "module avail" in warning]
     assert avail == [
-        "model.in: `module avail` does not know the module 'gcc' here",
-        "model.in: `module avail` does not know the module 'x;touch${IFS}oops' here",
+        "model.in:5: `module avail` does not know the module 'gcc' here",
+        "model.in:5: `module avail` does not know the module 'x;touch${IFS}oops' here",
     ]
     assert not Path("oops").exists()
 
@@ -362,8 +362,8 @@ def test_r_is_there(project, document):
 @pytest.mark.parametrize(
     ("program", "error"),
     [
-        (None, "model.in: the model script is in R, but there is no Rscript on PATH"),
-        ("#!/bin/sh\nexit 1", "model.in: the R package jsonlite is missing"),
+        (None, "model.R: the script is in R, but there is no Rscript on PATH"),
+        ("#!/bin/sh\nexit 1", "model.R: the R package jsonlite is missing"),
     ],
 )
 def test_r_is_not_there(project, document, tmp_path, monkeypatch, program, error):

@@ -490,13 +490,6 @@ def test_a_module_of_the_users_that_may_prepare_later_imports_ends_the_list(ahea
     assert ahead("import json\nimport mine\nimport numpy", mine=content, deeper=deeper) == ("json",)
 
 
-@pytest.mark.parametrize("use", ["from torch import optim", "o = torch.optim.Adam([])", "from torch.optim import SGD"])
-def test_an_optimiser_of_torch_is_prepared_for(ahead, use):
-    assert ahead(f"import torch\n{use}")[-1] == "torch._dynamo"
-    assert "torch._dynamo" not in ahead("import torch")
-    assert "torch._dynamo" not in ahead(f"x = 1\nimport torch\n{use}")
-
-
 def test_nothing_is_imported_to_find_out(tmp_path):
     """Neither what the script imports nor its neighbours run in the process that reads it."""
     write(tmp_path, "import torch\nimport neighbour\ndef run(p): return 1.0", neighbour="raise SystemExit('ran')")

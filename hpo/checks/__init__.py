@@ -28,10 +28,10 @@ def check(path: Path, overrides: Sequence[str] = (), *, to_run: bool = True) -> 
     overrides: KEY=VALUE arguments. to_run: whether they are to be run now; if not, what this version cannot do is a
     warning. Raises `InputError` with every mistake.
     """
-    inspection = _Inspection(to_run)
+    inspection = _Inspection(Path(path), to_run)
     given = inputfile.read(path, overrides, to_run=to_run, inspect=inspection)
     assert inspection.analysis is not None  # a file that could be read has a script
-    notes = (*given.notes, *_lists_in_texts(given), *inspection.notes)
+    notes = (*given.notes, *_lists_in_texts(given, inspection.file), *inspection.notes)
     return Checked(given, inspection.analysis, given.warnings, notes)
 
 
@@ -39,6 +39,7 @@ def check(path: Path, overrides: Sequence[str] = (), *, to_run: bool = True) -> 
 class _Inspection:
     """Adds what is wrong with the script to what is wrong with the input file, before either is raised."""
 
+    file: Path
     to_run: bool
     analysis: Analysis | None = None
     notes: list[Complaint] = field(default_factory=list)
@@ -50,14 +51,14 @@ class _Inspection:
             complaints,
             runner=None if runner == "auto" else runner,
             python=python_of(given),
-            search=search_path(given.control),
+            search=search_path(given),
         )
-        check_environment(given, self.analysis.script, complaints)
+        check_environment(given, self.analysis.script, self.file, complaints)
         if runner == "auto":
             self._check_runner(self.analysis.script, complaints)
         if values_known:
             self.notes = check_names(given, self.analysis, complaints)
-            check_kinds(given, complaints)
+            check_kinds(given, self.file, complaints)
 
     def _check_runner(self, script: Script, complaints: Complaints) -> None:
         if script.runner not in registry.RUNNERS:
@@ -65,9 +66,9 @@ class _Inspection:
             (complaints.error if self.to_run else complaints.warn)(message, script.path)
 
 
-def _lists_in_texts(given: InputFile) -> list[Complaint]:
+def _lists_in_texts(given: InputFile, file: Path) -> list[Complaint]:
     """Return a note on each text of the space that the model gets as a list of numbers."""
     return [
-        Complaint(f"{name} = '{text}' reaches the model as the list [{', '.join(text.split())}]", given.path)
+        Complaint(f"{name} = '{text}' reaches the model as the list [{', '.join(text.split())}]", file)
         for name, text in given.space.read_as_lists
     ]

@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hpo.errors import Complaints
 from hpo.inputfile import InputFile
@@ -23,46 +22,49 @@ PATIENCE = 60
 
 def python_of(inputfile: InputFile) -> Path | None:
     """Return the interpreter that `python_bin_path` names, or None."""
-    place = inputfile.control.get("python_bin_path")
+    place = inputfile.control["python_bin_path"]
     return python_at(Path(place)) if place else None
 
 
-def search_path(control: Mapping[str, Any]) -> list[Path]:
-    """Return the folders of `supp_pythonpath`."""
-    return [Path(folder) for folder in (control.get("supp_pythonpath") or "").split(":") if folder]
+def search_path(inputfile: InputFile) -> list[Path]:
+    """Return the folders of `supp_pythonpath`; relative ones begin in the input file's folder."""
+    folders = (inputfile.control["supp_pythonpath"] or "").split(":")
+    return [inputfile.path.parent / folder for folder in folders if folder]
 
 
-def check_environment(inputfile: InputFile, script: Script, complaints: Complaints) -> None:
-    """Complain of what &control names and what is not there."""
-    control = inputfile.control
-    if control.get("python_bin_path") and python_of(inputfile) is None:
-        complaints.error(f"python_bin_path: there is no Python in {control['python_bin_path']}", *_where(inputfile))
-    for folder in search_path(control):
+def check_environment(inputfile: InputFile, script: Script, file: Path, complaints: Complaints) -> None:
+    """Complain of what &control names and what is not there; `file` is the input file as its user named it."""
+    place = inputfile.control["python_bin_path"]
+    if place and python_of(inputfile) is None:
+        complaints.error(f"python_bin_path: there is no Python in {place}", *_where(inputfile, "python_bin_path", file))
+    for folder in search_path(inputfile):
         if not folder.is_dir():
-            complaints.error(f"supp_pythonpath: there is no folder {folder}", *_where(inputfile))
-    _check_modules(inputfile, complaints)
-    if script.runner == "rscript":
-        _check_r(inputfile, complaints)
+            message = f"supp_pythonpath: there is no folder {folder}"
+            complaints.error(message, *_where(inputfile, "supp_pythonpath", file))
+    _check_modules(inputfile, file, complaints)
+    if script.runner == "rscript" and not inputfile.control["exec_r_module"]:
+        _check_r(inputfile.control["supp_r_libs"], script.path, complaints)
 
 
-def _where(inputfile: InputFile) -> tuple[Path, None]:
-    return inputfile.path, None
+def _where(inputfile: InputFile, keyword: str, file: Path) -> tuple[Path | None, int | None]:
+    """Return the file and line in which a keyword was given; neither, for the command line."""
+    name, _, line = inputfile.given[keyword].rpartition(":")
+    return (file, int(line)) if name else (None, None)
 
 
 # ---- environment modules
 
 
-def _check_modules(inputfile: InputFile, complaints: Complaints) -> None:
-    keywords = ("exec_python_module", "exec_r_module")
-    named = [inputfile.control[keyword] for keyword in keywords if inputfile.control.get(keyword)]
-    named += inputfile.control.get("supp_modules") or []
-    if not named:
-        return
-    missing = _missing_modules(named)
+def _check_modules(inputfile: InputFile, file: Path, complaints: Complaints) -> None:
+    named: dict[str, str] = {}
+    for keyword in ("supp_modules", "exec_python_module", "exec_r_module"):
+        value = inputfile.control[keyword] or []
+        named |= dict.fromkeys([value] if isinstance(value, str) else value, keyword)
+    missing = _missing_modules(list(named)) if named else []
     if missing is None:
-        complaints.warn(f"there is no command `module` here to find {', '.join(named)}", *_where(inputfile))
+        complaints.warn(f"there is no command `module` here to find {', '.join(named)}", file)
     for name in missing or []:
-        complaints.warn(f"`module avail` does not know the module {name!r} here", *_where(inputfile))
+        complaints.warn(f"`module avail` does not know the module {name!r} here", *_where(inputfile, named[name], file))
 
 
 def _missing_modules(names: Sequence[str]) -> list[str] | None:
@@ -89,14 +91,12 @@ def _lists(lines: Sequence[str], name: str) -> bool:
 # ---- R
 
 
-def _check_r(inputfile: InputFile, complaints: Complaints) -> None:
-    if inputfile.control.get("exec_r_module"):
-        return
+def _check_r(libraries: str | None, script: Path, complaints: Complaints) -> None:
     if shutil.which("Rscript") is None:
-        complaints.error("the model script is in R, but there is no Rscript on PATH", *_where(inputfile))
-    elif not _has_jsonlite(inputfile.control.get("supp_r_libs")):
+        complaints.error("the script is in R, but there is no Rscript on PATH", script)
+    elif not _has_jsonlite(libraries):
         message = 'the R package jsonlite is missing: install.packages("jsonlite"), or name its folder in supp_r_libs'
-        complaints.error(message, *_where(inputfile))
+        complaints.error(message, script)
 
 
 _ASK_FOR_JSONLITE = 'quit(status = !requireNamespace("jsonlite", quietly = TRUE))'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from hpo.errors import Complaints
@@ -13,15 +14,18 @@ from hpo.space import Integer, Parameter, Real, Rows, SpaceError
 LOOKED_AT = 1000
 
 
-def check_kinds(inputfile: InputFile, complaints: Complaints) -> None:
-    """Warn of each parameter that has a value of another type than its default in &default_model."""
+def check_kinds(inputfile: InputFile, file: Path, complaints: Complaints) -> None:
+    """Warn of each parameter that has a value of another type than its default in &default_model.
+
+    file: the input file as its user named it.
+    """
     shown: set[str] = set()
     for name, value in _values(inputfile):
         if name in inputfile.defaults and name not in shown and not _fits(value, inputfile.defaults[name]):
             shown.add(name)
             default = f"{inputfile.defaults[name]!r}, {_kind(inputfile.defaults[name])}"
             message = f"{name!r} is {default}, in &default_model, but {value!r}, {_kind(value)}, in &param_space"
-            complaints.warn(message, inputfile.path)
+            complaints.warn(message, file)
 
 
 def _values(inputfile: InputFile) -> Iterator[tuple[str, Any]]:

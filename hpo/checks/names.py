@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from hpo import experiment
@@ -22,43 +22,47 @@ def check_names(inputfile: InputFile, analysis: Analysis, complaints: Complaints
     An error is only what must end in a KeyError. A read for which the script has an answer of its own is a warning of
     its own when a defined name is so near that it may be meant; all others share one.
     """
+    reads = _first_reads(analysis.reads.names)
     searched = [] if inputfile.single_run else inputfile.space.names
     defined = [*inputfile.defaults, *searched]
-    path = analysis.script.path
-    unknown = {n: r for n, r in _first_reads(analysis.reads.names).items() if n not in {*defined, *RESERVED}}
-    for read in unknown.values():
+    unknown = [read for read in reads if read.name not in {*defined, *RESERVED}]
+    _complain_of_unknown(analysis.script.path, unknown, defined, complaints)
+    if not inputfile.single_run:
+        _warn_of_missing(inputfile, analysis.script.path, reads, complaints)
+    return [] if analysis.reads.everything else _unread(inputfile, reads, unknown)
+
+
+def _first_reads(reads: Iterable[Read]) -> list[Read]:
+    """Return for each name the read that says most: a definite one, else one without a default; by line."""
+    best: dict[str, Read] = {}
+    for read in sorted(reads, key=lambda read: (not read.definite, read.optional, read.line)):
+        best.setdefault(read.name, read)
+    return sorted(best.values(), key=lambda read: read.line)
+
+
+def _complain_of_unknown(path: Path, unknown: list[Read], defined: list[str], complaints: Complaints) -> None:
+    optional = []
+    for read in unknown:
         near = did_you_mean(read.name, defined)
-        if near or not read.optional:
+        if read.optional and not near:
+            optional.append(read)
+        else:
             message = f"the script reads {read.name!r}, which the input file does not define.{near}"
             (complaints.error if read.definite else complaints.warn)(message, path, read.line)
-    optional = [r for r in unknown.values() if r.optional and not did_you_mean(r.name, defined)]
-    _warn_of_optional(path, optional, complaints)
-    if not inputfile.single_run:
-        _check_missing_in_rows(inputfile, analysis, complaints)
-    return [] if analysis.reads.everything else _unread(inputfile, analysis, unknown)
+    if optional:
+        names = ", ".join(repr(read.name) for read in optional)
+        message = f"the script reads {names}, which the input file does not define, and has its own values for them"
+        complaints.warn(message, path, optional[0].line)
 
 
-def _first_reads(reads: Iterable[Read]) -> Mapping[str, Read]:
-    """Return for each name the read that says most: a definite one, else one without a default, else the first."""
-    ranked = sorted(reads, key=lambda read: (not read.definite, read.optional, read.line))
-    return {read.name: read for read in reversed(ranked)}
-
-
-def _warn_of_optional(path: Path, reads: list[Read], complaints: Complaints) -> None:
-    if reads:
-        names = ", ".join(repr(read.name) for read in sorted(reads, key=lambda read: read.line))
-        what = "which the input file does not define, and has its own values for them"
-        complaints.warn(f"the script reads {names}, {what}", path, min(read.line for read in reads))
-
-
-def _check_missing_in_rows(inputfile: InputFile, analysis: Analysis, complaints: Complaints) -> None:
+def _warn_of_missing(inputfile: InputFile, path: Path, reads: list[Read], complaints: Complaints) -> None:
     """Warn of a name that the script needs in every trial, without a default, and that some trials do not have."""
-    for read in analysis.reads.names:
+    for read in reads:
         if read.definite and read.name in inputfile.space.names and read.name not in inputfile.defaults:
             trial = _trial_without(inputfile, read.name)
             if trial:
                 message = f"the script reads {read.name!r}, which has no default and is missing from {trial}"
-                complaints.warn(message, analysis.script.path, read.line)
+                complaints.warn(message, path, read.line)
 
 
 def _trial_without(inputfile: InputFile, name: str) -> str | None:
@@ -78,13 +82,14 @@ def _row_without(space: Rows, name: str) -> int | None:
     return next((number for number in range(space.size()) if name not in space.point(number)), None)
 
 
-def _unread(inputfile: InputFile, analysis: Analysis, unknown: Iterable[str]) -> list[Complaint]:
+def _unread(inputfile: InputFile, reads: Iterable[Read], unknown: Iterable[Read]) -> list[Complaint]:
     """Note the defaults and parameters that the script does not read: templates leave such, or they are misspelt."""
-    read = {r.name for r in analysis.reads.names}
+    known = {read.name for read in reads} | RESERVED
     varied = set(inputfile.space.names)
     notes = []
     for name in dict.fromkeys([*inputfile.space.names, *inputfile.defaults]):
-        if name not in read and name not in RESERVED:
+        if name not in known:
             what = "parameter: trials that differ in it alone are alike" if name in varied else "default"
-            notes.append(Complaint(f"the script does not read {name!r}, a {what}.{did_you_mean(name, unknown)}"))
+            near = did_you_mean(name, (read.name for read in unknown))
+            notes.append(Complaint(f"the script does not read {name!r}, a {what}.{near}"))
     return notes

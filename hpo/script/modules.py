@@ -41,8 +41,6 @@ def preload(tree: ast.Module, folders: Sequence[Path]) -> tuple[str, ...]:
         if not _only_define(local, folders):
             break
         names += [name for name in _named(statement) if name not in local and _installed(_top(name))]
-    if "torch" in names and _uses_optimiser(tree):
-        names.append("torch._dynamo")  # the first optimiser imports it, which takes longer than torch itself
     return tuple(dict.fromkeys(names))
 
 
@@ -111,17 +109,6 @@ def _touches_environment(assignment: ast.Assign | ast.AnnAssign) -> bool:
     targets = assignment.targets if isinstance(assignment, ast.Assign) else [assignment.target]
     names = {getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(assignment)}
     return bool(names & {"environ", "putenv"}) or any(isinstance(t, (ast.Subscript, ast.Attribute)) for t in targets)
-
-
-def _uses_optimiser(tree: ast.Module) -> bool:
-    """True when `torch.optim` is named anywhere in the script."""
-    optim = "torch.optim."
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr == "optim":
-            return True
-        if isinstance(node, (ast.Import, ast.ImportFrom)) and any(f"{n}.".startswith(optim) for n in _named(node)):
-            return True
-    return False
 
 
 # ---- the script's own code
