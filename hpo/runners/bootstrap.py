@@ -86,8 +86,7 @@ class Program:
             return file.read()
 
     def install(self) -> None:
-        """Make sys.path, sys.argv and imports what they are for a script started by hand."""
-        sys.argv = list(self._argv)
+        """Make sys.path and imports what they are for a script started by hand."""
         sys.path.insert(0, os.path.dirname(self.script))
         sys.path.extend(folder for folder in self._folders if folder not in sys.path)
         sys.meta_path.insert(0, SnapshotFinder(self))
@@ -97,6 +96,7 @@ class Program:
 
         Raises `NoResult` when it leaves no number, and whatever the script raises.
         """
+        sys.argv = list(self._argv)
         return measure(self._run_plain(params) if self.form == "plain" else self._run_function(params), self.objective)
 
     def _run_function(self, params: Dict[str, Any]) -> Any:
@@ -232,10 +232,11 @@ def measure(returned: Any, objective: str) -> Tuple[float, Dict[str, Any], List[
 
 def number(value: Any) -> float:
     """The value as a finite float. Raises `NoResult` ("wrong-type" or "not-finite")."""
-    if isinstance(value, (str, bytes, bytearray, bool, type(None))) or type(value).__name__ in ("bool_", "str_"):
-        raise NoResult("wrong-type", _described(value))
     try:
-        result = float(value.item() if hasattr(value, "item") else value)
+        single = value.item() if hasattr(value, "item") else value
+        if isinstance(single, (str, bytes, bytearray, bool)):
+            raise TypeError
+        result = float(single)
     except OverflowError:
         raise NoResult("not-finite", _described(value)) from None
     except Exception:
@@ -266,9 +267,12 @@ def _plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, (str, bool, int)):
         return value
+    if isinstance(value, dict):
+        items = {_text(name): _plain(item) for name, item in value.items()}
+        return _NOT_PLAIN if any(item is _NOT_PLAIN for item in items.values()) else items
     if isinstance(value, (list, tuple)):
-        items = [_plain(item) for item in value]
-        return _NOT_PLAIN if _NOT_PLAIN in items else items
+        entries = [_plain(item) for item in value]
+        return _NOT_PLAIN if any(entry is _NOT_PLAIN for entry in entries) else entries
     return _NOT_PLAIN
 
 
@@ -277,6 +281,8 @@ def _described(value: Any) -> str:
     if value is None:
         return "None"
     kind = type(value).__name__
+    if type(value).__module__ != "builtins":
+        kind = "{}.{}".format(type(value).__module__.partition(".")[0], kind)
     if isinstance(value, int) and not isinstance(value, bool):
         return f"an integer of {value.bit_length()} bits"
     try:
@@ -527,8 +533,8 @@ def start(program: Program, request: Dict[str, Any]) -> NoReturn:
     """Begin a trial in a process that is already its own."""
     import faulthandler
 
-    for name in ("stdout", "stderr"):
-        _reopen(name)
+    sys.stdout = sys.__stdout__ = line_buffered(1, sys.stdout)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = line_buffered(2, sys.stderr)  # type: ignore[misc]
     faulthandler.enable()  # a crash in native code shows its Python frames
     program.install()
     prepare_libraries(request["seed"], request["nthreads"])
@@ -536,12 +542,9 @@ def start(program: Program, request: Dict[str, Any]) -> NoReturn:
     run_trial(program, request)
 
 
-def _reopen(name: str) -> None:
-    """Write lines out as they come: what a killed script printed is the best sign of what it did."""
-    old = getattr(sys, name)
-    new = open(old.fileno(), "w", encoding=old.encoding, errors=old.errors, buffering=1, closefd=False)
-    setattr(sys, name, new)
-    setattr(sys, f"__{name}__", new)
+def line_buffered(number: int, like: Any) -> Any:
+    """A text stream over descriptor 1 or 2 that writes lines as they come: a killed script's last ones tell most."""
+    return open(number, "w", encoding=like.encoding, errors=like.errors, buffering=1, closefd=False)
 
 
 if __name__ == "__main__":

@@ -58,15 +58,18 @@ class InProcessRunner:
 @contextlib.contextmanager
 def _redirected(attempt: Attempt) -> Iterator[None]:
     """Send descriptors 1 and 2 to the attempt's output, so that what native code prints is there, too."""
-    saved = [os.dup(1), os.dup(2)]
     _flush()
+    saved = [os.dup(1), os.dup(2)]
+    streams = sys.stdout, sys.stderr
     output = os.open(attempt.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
     try:
         os.dup2(output, 1)
         os.dup2(output, 2)
+        sys.stdout, sys.stderr = (bootstrap.line_buffered(number, sys.__stdout__) for number in (1, 2))
         yield
     finally:
         _flush()
+        sys.stdout, sys.stderr = streams
         for number, descriptor in enumerate(saved, start=1):
             os.dup2(descriptor, number)
             os.close(descriptor)
