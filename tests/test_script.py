@@ -433,7 +433,7 @@ def test_an_interpreter_that_does_not_start_is_not_the_fault_of_the_script(compl
 OLDEST = sorted(Path.home().glob(".pyenv/versions/3.[678].*/bin/python3"))
 
 
-@pytest.mark.skipif(not OLDEST, reason="needs a Python older than 3.9")
+@pytest.mark.skipif(not OLDEST, reason="optional: needs a Python older than 3.9")
 def test_a_real_old_interpreter(complaints_of):
     errors, _ = complaints_of("history = hyperparams['x']\nmatch 1:\n    case 1: pass", python=OLDEST[0])
     assert errors[0].startswith("model.py:2: ")
