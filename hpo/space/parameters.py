@@ -103,6 +103,10 @@ class Parameter(ABC):
         """Return whether `drawn` is a value that can be drawn."""
 
     @abstractmethod
+    def probes(self) -> Sequence[Any]:
+        """Return some drawn values with which a transformation is tried out, none at the edge of the range."""
+
+    @abstractmethod
     def own_json(self) -> dict[str, Any]:
         """Return what this kind adds to `to_json`."""
 
@@ -133,6 +137,8 @@ class Parameter(ABC):
         """Raise `SpaceError` for what cannot be; each kind adds its own checks."""
         reads = set(expressions.names_in(self.transform)) - {VARIABLE}
         self._check(not reads, f"the transformation reads {', '.join(sorted(reads))}, not only its own value")
+        for drawn in self.probes() if self.transform is not None else ():
+            self.finish(drawn)
         fine = self.default is MISSING or self.admits(self.default)
         self._check(fine, f"the default {self.default!r} is not one of its values")
 
@@ -210,6 +216,9 @@ class Constant(Parameter):
     def read_as_lists(self) -> tuple[str, ...]:
         return _texts_read([self.constant])
 
+    def probes(self) -> Sequence[Any]:
+        return [self.constant]
+
     def own_json(self) -> dict[str, Any]:
         return {"value": self.constant}
 
@@ -253,6 +262,9 @@ class Categorical(Parameter):
     @property
     def read_as_lists(self) -> tuple[str, ...]:
         return _texts_read(self.choices)
+
+    def probes(self) -> Sequence[Any]:
+        return self.choices[:1000]
 
     def own_json(self) -> dict[str, Any]:
         return {"choices": list(self.choices), **({"ordered": True} if self.ordered else {})}
@@ -305,6 +317,9 @@ class Integer(Parameter):
 
     def admits(self, drawn: Any) -> bool:
         return _is_int(drawn) and self.low <= drawn <= self.high
+
+    def probes(self) -> Sequence[Any]:
+        return [(self.low + self.high) // 2]
 
     def own_json(self) -> dict[str, Any]:
         return _range_json(self, plain_step=1)
@@ -368,6 +383,9 @@ class Real(Parameter):
     def admits(self, drawn: Any) -> bool:
         return is_number(drawn) and self.low <= drawn <= self.high
 
+    def probes(self) -> Sequence[Any]:
+        return [self.low / 2 + self.high / 2]
+
     def own_json(self) -> dict[str, Any]:
         return _range_json(self, plain_step=None)
 
@@ -421,6 +439,9 @@ class Vector(Parameter):
     def admits(self, drawn: Any) -> bool:
         fits = isinstance(drawn, list) and len(drawn) == len(self.elements)
         return fits and all(e.admits(v) for e, v in zip(self.elements, drawn, strict=True))
+
+    def probes(self) -> Sequence[Any]:
+        return [[element.finish(element.probes()[0]) for element in self.elements]]
 
     def own_json(self) -> dict[str, Any]:
         return {"elements": [element.to_json() for element in self.elements]}

@@ -180,7 +180,7 @@ class Parser:
         if token.text != text or token.kind != "operator":
             found = "the end of the text" if token.kind == "end" else repr(token.text.strip()[:40])
             comma = "a comma or " if text in ")]" else ""
-            opened = "" if line == token.line else f" ({_CLOSES[text]!r} is opened {token.line - line} lines above)"
+            opened = "" if line == token.line else f" ({_CLOSES[text]!r} stands {token.line - line} line(s) above)"
             raise Mistake(f"{comma}{text!r} is missing before {found}{opened}", token.line)
         self._next()
 
