@@ -73,15 +73,6 @@ def hold_out(images: Tensor, share: float) -> tuple[Tensor, Tensor]:
     return images[order[count:]], images[order[:count]]
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """Return the device `name`; "auto" is the accelerator if there is one, else the CPU."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 def save_grid(images: Tensor, path: str | Path, columns: int = 8) -> None:
     """Write images (N, 1 or 3, height, width), 0 to 1, side by side into one picture; small ones are enlarged."""
     count, channels, height, width = images.shape

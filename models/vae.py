@@ -11,16 +11,12 @@ The validation images are training images that were held out; the test images ar
 
 from __future__ import annotations
 
-import argparse
-import ast
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Integral, Real
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import image_data
+from model_settings import check, from_command_line, from_hyperparams, is_real, is_whole, pick_device, use_threads
 
 try:
     from hpo import training
@@ -73,28 +70,20 @@ class Settings:
         """ValueError with a sentence for every impossible value."""
         self.hidden_size = self.hidden_size if isinstance(self.hidden_size, list | tuple) else [self.hidden_size]
         rules = {
-            "epochs": (_whole(self.epochs), "a whole number from 1"),
-            "batch_size": (_whole(self.batch_size), "a whole number from 1"),
-            "latent_size": (_whole(self.latent_size), "a whole number from 1"),
-            "hidden_size": (all(map(_whole, self.hidden_size)), "a whole number from 1, or a list of them"),
-            "validation": (_real(self.validation), "a number from 0"),
-            "lr": (_real(self.lr) and self.lr > 0, "a number above 0"),
-            "beta": (_real(self.beta), "a number from 0"),
+            "epochs": (is_whole(self.epochs), "a whole number from 1"),
+            "batch_size": (is_whole(self.batch_size), "a whole number from 1"),
+            "latent_size": (is_whole(self.latent_size), "a whole number from 1"),
+            "hidden_size": (all(map(is_whole, self.hidden_size)), "a whole number from 1, or a list of them"),
+            "validation": (is_real(self.validation), "a number from 0"),
+            "patience": (is_real(self.patience), "a number from 0"),
+            "lr": (is_real(self.lr) and self.lr > 0, "a number above 0"),
+            "beta": (is_real(self.beta), "a number from 0"),
             "activation": (self.activation in ACTIVATIONS, f"one of {', '.join(ACTIVATIONS)}"),
             "likelihood": (self.likelihood in ("bernoulli", "gaussian"), "bernoulli or gaussian"),
             "lr_schedule": (self.lr_schedule in ("constant", "cosine"), "constant or cosine"),
             "precision": (self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
         }
-        if wrong := [f"{k} must be {rule}, not {getattr(self, k)!r}" for k, (fine, rule) in rules.items() if not fine]:
-            raise ValueError("; ".join(wrong))
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, Integral) and value >= 1
-
-
-def _real(value: Any) -> bool:
-    return isinstance(value, Real) and value >= 0
+        check(self, rules)
 
 
 class VAE(nn.Module):
@@ -239,23 +228,15 @@ def save_pictures(model: VAE, data: Data, folder: Path) -> None:
     image_data.save_grid(model.decode(z).view(-1, *data.shape), folder / "samples.png")
 
 
-def use_threads(count: int) -> None:
-    """torch's default, all cores, waits by spinning and makes a shared machine many times slower."""
-    if count:
-        torch.set_num_threads(count)
-    elif not os.environ.keys() & {"OMP_NUM_THREADS", "HPO_TRIAL"}:
-        torch.set_num_threads(1)
-
-
 def run(hyperparams: Mapping[str, Any]) -> float | dict[str, float]:
     """Train with `hyperparams` (see Settings) and return the validation loss, with `test` also the test loss.
 
     ValueError for an impossible value, FileNotFoundError without data, FloatingPointError when the training diverges.
     """
-    settings = Settings(**{f.name: hyperparams[f.name] for f in fields(Settings) if f.name in hyperparams})
+    settings = from_hyperparams(Settings, hyperparams)
     use_threads(settings.threads)
     training.seed_everything(settings.rng_seed if settings.seed is None else settings.seed)
-    device = image_data.pick_device(settings.device)
+    device = pick_device(settings.device)
     data = Data(settings, device)
     model = VAE(
         pixels=math.prod(data.shape),
@@ -271,21 +252,10 @@ def run(hyperparams: Mapping[str, Any]) -> float | dict[str, float]:
 
 def main() -> None:
     """Read the hyperparameters from the command line, train, print the result."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for f in fields(Settings):
-        option = f"--{f.name.replace('_', '-')}"
-        parser.add_argument(option, f"--{f.name}", dest=f.name, type=_literal, default=f.default, help=f"[{f.default}]")
     try:
-        print(run(vars(parser.parse_args())))
+        print(run(from_command_line(Settings, __doc__)))
     except (ValueError, FileNotFoundError, FloatingPointError) as error:
         sys.exit(f"vae.py: {error}")
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 if __name__ == "__main__":

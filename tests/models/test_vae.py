@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import image_data
 import pytest
 import torch
-import vae
 from torch import Tensor
 from torch.nn import functional as F
+
+import image_data
+import vae
 
 MODELS = Path(vae.__file__).parent
 SMALL = {"epochs": 2, "hidden_size": 16, "latent_size": 2}
@@ -254,7 +255,7 @@ def test_a_mistake_on_the_command_line_is_a_sentence() -> None:
 
 
 def test_copied_it_runs_where_hpo_is_not_installed(tmp_path: Path) -> None:
-    for name in ("vae.py", "image_data.py"):
+    for name in ("vae.py", "image_data.py", "model_settings.py"):
         shutil.copy(MODELS / name, tmp_path)
     without = "import sys; sys.modules['hpo'] = None; sys.path[:0] = ['.']; import vae; vae.run({'epochs': 1})"
     done = python("-c", without)

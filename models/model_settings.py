@@ -1,0 +1,80 @@
+"""What the model scripts share beside their images: reading and checking hyperparameters, device, threads.
+
+A script's hyperparameters are the fields of a dataclass, each with its default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+import torch
+
+Settings = TypeVar("Settings")
+
+
+def from_hyperparams(cls: type[Settings], hyperparams: Mapping[str, Any]) -> Settings:
+    """Return a `cls` with the values that the dictionary has for its fields; what else it holds is ignored."""
+    return cls(**{f.name: hyperparams[f.name] for f in fields(cls) if f.name in hyperparams})
+
+
+def from_command_line(cls: type, description: str, arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return what the command line says of the fields of `cls`: ``--batch-size 64`` or ``--batch_size 64``."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for f in fields(cls):
+        names = dict.fromkeys((f"--{f.name.replace('_', '-')}", f"--{f.name}"))
+        parser.add_argument(*names, dest=f.name, type=_literal, default=f.default, help=f"[{f.default!r}]", metavar="X")
+    return vars(parser.parse_args(arguments))
+
+
+def check(settings: Any, rules: Mapping[str, tuple[bool, str]]) -> None:
+    """ValueError that names every field whose rule (is it kept, how it reads) is broken."""
+    broken = {name: rule for name, (kept, rule) in rules.items() if not kept}
+    wrong = [f"{name} must be {rule}, not {getattr(settings, name)!r}" for name, rule in broken.items()]
+    if wrong:
+        raise ValueError("; ".join(wrong))
+
+
+def is_whole(value: Any) -> bool:
+    """Whether `value` is an integer from 1."""
+    return isinstance(value, Integral) and value >= 1
+
+
+def is_real(value: Any) -> bool:
+    """Whether `value` is a number from 0."""
+    return isinstance(value, Real) and value >= 0
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device `name`; "auto" is the accelerator if there is one, else the CPU."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def use_threads(count: int) -> None:
+    """Use `count` threads of the CPU; 0: as the environment says, else one.
+
+    torch's own choice, all cores, waits by spinning and makes a shared machine many times slower.
+    """
+    if count:
+        torch.set_num_threads(count)
+    elif not os.environ.keys() & {"OMP_NUM_THREADS", "HPO_TRIAL"}:
+        torch.set_num_threads(1)
+
+
+def _literal(text: str) -> Any:
+    """`[400, 200]`, `1e-3`, `True`; anything else is text."""
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
