@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo.errors import Complaints, did_you_mean
+from hpo.inputfile.default_model import decode
 from hpo.space import Parameter, ParameterSpace, Space, SpaceError
 from hpo.space.expressions import ExpressionError, names_in
 from hpo.space.parameters import unique
@@ -32,12 +33,8 @@ class Source:
 
     @cached_property
     def text(self) -> str:
-        """The body as text; what is not UTF-8 is read as Windows' Latin, in which old editors saved."""
-        body = self.body.removeprefix(BOM).replace(b"\r\n", b"\n")
-        try:
-            return body.decode("utf-8")
-        except UnicodeDecodeError:
-            return body.decode("cp1252", "replace")
+        """The body as text, lines ending with a newline alone."""
+        return decode(self.body)
 
     @cached_property
     def first_content(self) -> str:

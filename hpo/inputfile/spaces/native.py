@@ -209,16 +209,17 @@ def write_name(name: str) -> str:
 
 
 def write_value(value: Any, inside: bool = False) -> str:
-    """Return the text that reads back to a JSON value.
+    """Return the text that reads back to a value of JSON's types, or a tuple.
 
     inside: within brackets. Outside of them a list is written as a tuple, since a list would be choices, and a text
     with characters that need a backslash stands in parentheses, since only brackets have Python's escapes.
     """
     if isinstance(value, str):
         return _write_text(value, inside)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         items = [write_value(one, inside=True) for one in value]
-        return f"[{', '.join(items)}]" if inside else f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+        brackets = inside and isinstance(value, list)
+        return f"[{', '.join(items)}]" if brackets else f"({', '.join(items)}{',' if len(items) == 1 else ''})"
     if isinstance(value, dict):
         pairs = (f"{write_value(key, inside=True)}: {write_value(one, inside=True)}" for key, one in value.items())
         return f"{{{', '.join(pairs)}}}"
