@@ -210,8 +210,8 @@ class SnapshotFinder(importlib.abc.MetaPathFinder):
 def measure(returned: Any, objective: str) -> Tuple[float, Dict[str, Any], List[str]]:
     """Make the objective, the other metrics and notes of what a script returned. Raises `NoResult`.
 
-    A number (also of NumPy or torch); a dictionary, or an object with a dictionary `history` (Keras), that has the
-    objective, of which lists count by their last entry; or the pair (validation scores, inference scores).
+    A number (also of NumPy or torch); a dictionary that has the objective; an object whose `history` is such a
+    dictionary (Keras), of which every list counts by its last entry; the pair (validation scores, inference scores).
     """
     metrics: Dict[str, Any] = {}
     if isinstance(returned, tuple) and len(returned) == 2 and all(isinstance(part, dict) for part in returned):
@@ -224,7 +224,9 @@ def measure(returned: Any, objective: str) -> Tuple[float, Dict[str, Any], List[
         names = ", ".join(repr(_text(name)) for name in scores) or "nothing"
         raise NoResult("no-value", f": the dictionary has no {objective!r}, it has {names}")
     metrics.update((_text(name), value) for name, value in scores.items() if name != objective)
-    kept = {name: _plain(_last(value)) for name, value in metrics.items()}
+    if scores is not returned:
+        metrics = {name: _last(value) for name, value in metrics.items()}
+    kept = {name: _plain(value) for name, value in metrics.items()}
     lost = sorted(name for name, value in kept.items() if value is _NOT_PLAIN)
     notes = [f"the metric {n!r} was not kept: it is a {type(metrics[n]).__name__}" for n in lost]
     return number(_last(scores[objective])), {n: v for n, v in kept.items() if v is not _NOT_PLAIN}, notes

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpo.runners.connection import ParentConnection
+from hpo.runners.connection import ParentConnection, ParentLostError
 from hpo.runners.output import OutputFile
 from hpo.runners.reports import ReportTail
 from hpo.trial import Attempt, Interrupt, Watch
@@ -29,6 +29,8 @@ COOPERATION = 20.0
 #: Seconds from SIGTERM to SIGKILL: to save what is to be saved, when it pauses, or just to end.
 SAVE_GRACE = 10.0
 END_GRACE = 5.0
+#: Seconds that the parent may take to import packages.
+PRELOAD_LIMIT = 600.0
 #: Seconds after SIGKILL for which the parent's word is waited for: then it is stuck itself.
 _STUCK = 30.0
 #: Seconds in which a signal that ended the trial may also have reached the worker, as a scheduler sends it to all.
@@ -118,6 +120,7 @@ class Supervision:
         self._pipe = -1
         self._over = False
         self._started = False
+        self._begin_by = time.monotonic() + PRELOAD_LIMIT
         self._deadline: float | None = None
         self._signals: list[tuple[float, signal.Signals]] = []  # what will be sent, and when
         self._given_up = float("inf")
@@ -194,6 +197,9 @@ class Supervision:
             self._ending.signalled = True
             if number == signal.SIGKILL:
                 self._given_up = now + _STUCK
+        if not self._started and now >= self._begin_by:
+            self._parent.kill()
+            raise ParentLostError(0, f"that took longer than {PRELOAD_LIMIT:g} s")
         if now >= self._given_up:
             self._parent.kill()
             self._ending.lost, self._over = "it did not answer any more", True
