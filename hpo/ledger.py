@@ -139,37 +139,38 @@ class Ledger:
         return isinstance(number, int) and (self.only is None or number in self.only)
 
     def add_claims(self, claims: Mapping[str, str]) -> None:
-        """Take over the claims, all of them: key -> owner."""
-        commits: dict[int, dict[int, str]] = {}
+        """Take over the claims, all of them: key -> owner (`17.2`, `17.done`, `17.done.2`)."""
+        commits: dict[int, str] = {}
+        later: dict[tuple[int, int], str] = {}
         for key, owner in claims.items():
-            number, what, *voided = key.split(".")
+            number, _, what = key.partition(".")
             if not number.isdigit():
                 continue
             if what == "done":
-                commits.setdefault(int(number), {})[int(voided[0]) if voided else 0] = owner
+                commits[int(number)] = owner
             elif what.isdigit():
                 self.trial(int(number)).owners[int(what)] = owner
-        for number, chain in commits.items():
-            self._commit(self.trial(number), chain)
+            elif (behind := what.removeprefix("done.")).isdigit():
+                later[int(number), int(behind)] = owner
+        for trial, owner in commits.items():
+            self._commit(self.trial(trial), owner, later)
 
     def add_voided(self, number: int, attempt: int) -> None:
         """Set aside the commit of an attempt, so that the trial runs again (call before `add_claims`)."""
         if self._wanted(number):
             self.trial(number).voided.add(attempt)
 
-    def _commit(self, record: TrialRecord, chain: Mapping[int, str]) -> None:
+    def _commit(self, record: TrialRecord, owner: str | None, later: Mapping[tuple[int, int], str]) -> None:
         """Follow the commits: the first one, then those behind attempts that were set aside."""
         record.committed = None
-        behind = 0
-        while behind in chain:
-            committer, _, attempt = chain[behind].rpartition(".")
-            if not attempt.isdigit():
-                record.committed = (record.last, "")  # an owner that cannot be read: done, by we do not know whom
+        while owner is not None:
+            committer, _, text = owner.rpartition(".")
+            # an owner that cannot be read: it is done, by we do not know whom
+            attempt = int(text) if text.isdigit() else record.last
+            if attempt not in record.voided:
+                record.committed = (attempt, committer)
                 return
-            if int(attempt) not in record.voided:
-                record.committed = (int(attempt), committer)
-                return
-            behind = int(attempt)
+            owner = later.get((record.number, attempt))
 
     def _add(self, event: Event) -> None:
         trial = self.trial(event["n"])
