@@ -49,9 +49,11 @@ _INLINE_KEY = re.compile(rf"(?P<key>{_LVALUE})[^\S\n]*(?P<sign>=(?!=))")
 _BASE = re.compile(_NAME)
 # A word that may stand in a Fortran list: a number, a logical, a name.
 _FORTRAN_WORD = re.compile(
-    r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ed][+-]?\d+)?|\.(?:true|false|t|f)\.|[a-z_]\w*", re.IGNORECASE | re.ASCII
+    r"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[ed][+-]?\d+)?|\.(?:true|false|t|f)\.|[a-z_]\w*", re.IGNORECASE | re.ASCII
 )
 _CONTINUES_LIST = re.compile(r"[+-]?\.?\d|\.(?:true|false|t|f)\.|[\"'“‘„]|,", re.IGNORECASE | re.ASCII)
+#: After so many lines that are no assignments, the rest of a section is not looked at.
+MAX_REFUSED = 20
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -99,6 +101,7 @@ class _Scanner:
         self._line = first_line
         self._file = file
         self._complaints = complaints
+        self._refused = 0
 
     def assignments(self) -> Iterator[Assignment]:
         line_of_last = -1
@@ -106,6 +109,8 @@ class _Scanner:
             match = _KEY.match(self._body, self._at)
             if match is None:
                 self._refuse_line()
+                if self._refused == MAX_REFUSED:
+                    return
                 continue
             line, target = self._line, "".join(match["key"].split())
             self._at = match.end()
@@ -127,6 +132,7 @@ class _Scanner:
 
     def _refuse_line(self) -> None:
         """Complain of the rest of the line, which is no assignment, and go on behind it."""
+        self._refused += 1
         self._error(f"expected 'key = value', found '{shorten(self._rest_of_line())}'")
 
     def _error(self, message: str) -> None:

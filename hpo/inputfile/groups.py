@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from hpo.errors import Complaints, did_you_mean
@@ -27,6 +28,7 @@ _ATTACHED = re.compile(
     re.IGNORECASE,
 )
 _TAIL = 1000  # bytes of a line in which that is sought
+_MAX_SECTIONS = 20  # in a file with more of them, the first mistakes are enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def split(data: bytes, file: Path, complaints: Complaints) -> dict[str, Section]
     """Cut the text of an input file into its sections, by name; every mistake goes to `complaints`."""
     lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
     sections: dict[str, Section] = {}
-    for start, end in _spans(lines, file, complaints):
+    for start, end in islice(_spans(lines, file, complaints), _MAX_SECTIONS):
         section = _cut(lines, start, end, file, complaints)
         if section is None:
             continue

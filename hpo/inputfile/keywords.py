@@ -15,7 +15,7 @@ from typing import Any
 from hpo import registry
 from hpo.errors import Complaint, Complaints, did_you_mean
 from hpo.inputfile import keyword_types as types
-from hpo.inputfile.assignments import Assignment
+from hpo.inputfile.assignments import MAX_REFUSED, Assignment
 from hpo.inputfile.expansion import expand
 from hpo.inputfile.keyword_types import Type
 from hpo.inputfile.values import BadValue, unquote
@@ -229,10 +229,13 @@ def _by_keyword(assignments: Sequence[Assignment], file: Path, complaints: Compl
     """Sort the assignments by canonical name; unknown and repeated ones go to `complaints`."""
     groups: dict[str, list[Assignment]] = {}
     seen: dict[str, Assignment] = {}
+    unknown = 0
     for each in assignments:
         spelt = each.target.casefold()
         if spelt not in SPELLINGS:
-            each.complain(_unknown(each), file, complaints)
+            unknown += 1
+            if unknown <= MAX_REFUSED:
+                each.complain(_unknown(each), file, complaints)
         elif spelt in seen:
             each.complain(f"keyword '{each.target}' is given twice, first in line {seen[spelt].line}", file, complaints)
         else:

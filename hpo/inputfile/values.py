@@ -21,17 +21,18 @@ from hpo.inputfile.assignments import Assignment, shorten
 MAX_DEPTH = 50
 MAX_REPEAT = 100_000
 MAX_DIGITS = 4000
+MAX_TARGET = 200
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?\d+)?", re.ASCII)
 _PREFIXED = re.compile(r"[+-]?0[xob][\da-f]+", re.IGNORECASE | re.ASCII)
-_KIND = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ed][+-]?\d+)?_\w+", re.IGNORECASE | re.ASCII)
-_SIGNED_EXPONENT = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+)[+-]\d+", re.ASCII)
+_KIND = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[ed][+-]?\d+)?_\w+", re.IGNORECASE | re.ASCII)
+_SIGNED_EXPONENT = re.compile(r"[+-]?(?:\d++\.\d*+|\.\d++)[+-]\d+", re.ASCII)
 _CALL = re.compile(r"[^\W\d][\w.]*\(.*\)", re.DOTALL)
-_ARITHMETIC = re.compile(r"[\d.()eE_\s]*\d[\d.()eE_\s]*[*/+%][\d.()eE_\s*/+%-]*", re.ASCII)
+_ARITHMETIC = re.compile(r"(?=\D*\d)(?=[^*/+%]*[*/+%])[\d.()eE_\s*/+%-]+", re.ASCII)
 _REPEAT = re.compile(r"(?<![\w.])(\d+)\*", re.ASCII)
 _INDEX = re.compile(r"\d+", re.ASCII)
 
-_F_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ed][+-]?\d+)?(?![\w.])"
+_F_NUMBER = r"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[ed][+-]?\d+)?(?![\w.])"
 _F_WORD = rf"{_F_NUMBER}|\.(?:true|false|t|f)\.(?![\w.])|[+-]?[a-z_]\w*(?![\w.'\"])"
 _F_QUOTED = r"'(?:[^'\n]|'')*+'|\"(?:[^\"\n]|\"\")*+\""
 _F_ITEM = rf"(?:\d+\*)?+(?:{_F_WORD}|{_F_QUOTED})|\d+\*"
@@ -53,7 +54,7 @@ def read_value(text: str, *, fortran: bool = True) -> Any:
     Raises `BadValue`.
     """
     text = text.strip()
-    if not text:
+    if not text.strip(", \n\t"):
         raise BadValue("has no value")
     quoted = unquote(text)
     if quoted is not None:
@@ -81,6 +82,8 @@ def read_indexed(assignments: Sequence[Assignment]) -> Any:
         _refuse_misread(assignment.text)
         if not _FORTRAN.match(assignment.text):
             raise BadValue("is assigned by index, so its values must be plain: numbers, quoted strings, logicals")
+        if len(assignment.target) > MAX_TARGET:
+            raise BadValue(f"has a name of more than {MAX_TARGET} characters")
         if math.prod(max(1, int(number)) for number in _INDEX.findall(_indices(assignment.target))) > MAX_REPEAT:
             raise BadValue(f"has more than {MAX_REPEAT} elements")
     return _fortran(assignments[0].key, [(a.target, a.text) for a in assignments])
