@@ -375,7 +375,7 @@ def _git_commit(folder: Path) -> str | None:
     git = ["git", "-C", str(folder)]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 5, "check": True}
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], **options).stdout.strip()
+        commit: str = subprocess.run([*git, "rev-parse", "HEAD"], **options).stdout.strip()
         changed = subprocess.run([*git, "status", "--porcelain", "-uno"], **options).stdout.strip()
         return commit + ("+" if changed else "")
     return None

@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the best; 0, or 1 when no trial has completed."""
     from hpo.errors import RunError
     from hpo.experiment import find
-    from hpo.inputfile.canonical import assignment
+    from hpo.inputfile.canonical import default_model
     from hpo.results import View
 
     experiment = find(args.experiment)
@@ -30,8 +30,5 @@ def run(args: argparse.Namespace) -> int:
         print_json({"id": best.id, "number": best.number, "value": best.value, "params": dict(best.params)})
         return 0
     print(f"# {best.id} of {experiment.name}: {best.value!r}")
-    print("&default_model")
-    for name, value in {**experiment.defaults, **best.params}.items():
-        print(f"  {assignment(name, value)}")
-    print("/")
+    print(default_model({**experiment.defaults, **best.params}), end="")
     return 0

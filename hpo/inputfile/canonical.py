@@ -7,7 +7,7 @@ place of sections already replaced, defaults, and the space (rows stay rows).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpo.errors import UsageError
@@ -28,10 +28,15 @@ def text(inputfile: InputFile) -> str:
     """
     sections = {
         "control": _control(inputfile),
-        "default_model": _defaults(inputfile),
+        "default_model": _defaults(inputfile.defaults),
         "param_space": _space(inputfile.space),
     }
     return "\n".join(_section(name, lines) for name, lines in sections.items())
+
+
+def default_model(values: Mapping[str, Any]) -> str:
+    """Return hyperparameters as a &default_model section; raises `UsageError` as `text` does."""
+    return _section("default_model", _defaults(values))
 
 
 def _section(name: str, lines: Iterator[str]) -> str:
@@ -61,8 +66,8 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _defaults(inputfile: InputFile) -> Iterator[str]:
-    for name, value in inputfile.defaults.items():
+def _defaults(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in values.items():
         if not _KEY.fullmatch(name):
             raise UsageError(f"the default {name!r} has a name that no section can hold; rename it")
         yield f"{name} = {native.write_value(value, inside=isinstance(value, list | dict))}"
