@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hpo.errors import Complaints
@@ -366,6 +366,102 @@ def test_any_text_is_read_or_refused(tmp_path_factory, tokens):
     complaints = Complaints()
     found = analyse(path, complaints)
     assert found.script.form or complaints.errors
+
+
+# ---- no script that works is refused
+
+SIMPLE = [
+    "x = hyperparams['NAME']",
+    "x = hyperparams.get('NAME', 1)",
+    "x = True or hyperparams['NAME']",
+    "x = hyperparams['NAME'] if False else 1",
+    "x = [hyperparams['NAME'] for _ in ()]",
+    "x = lambda: hyperparams['NAME']",
+    "x = {'b': 1}['NAME']",
+    "hyperparams['NAME'] = 1",
+    "hyperparams.setdefault('NAME', 1)",
+    "hyperparams.update(NAME=1)",
+    "hyperparams = {'b': 1, **hyperparams}",
+    "hyperparams = dict(hyperparams, NAME=1)",
+    "hyperparams |= {'NAME': 1}",
+    "candle_params['NAME'] = 1",
+    "p = hyperparams",
+    "p['NAME'] = 1",
+    "(p := hyperparams)['NAME'] = 1",
+    "fill(hyperparams)",
+    "fill(q=hyperparams)",
+    "print = fill",
+    "print(hyperparams)",
+    "globals()['hyperparams']['NAME'] = 1",
+    "function()",
+    "raise SystemExit(0)",
+    "sys.exit()",
+    "raise KeyError('NAME')",
+    "assert 'NAME' in hyperparams",
+    "pass",
+]
+COMPOUND = [
+    "if 'NAME' in hyperparams:",
+    "if hyperparams.get('NAME') is None:",
+    "if x:",
+    "if __name__ == '__main__':",
+    "for x in hyperparams:",
+    "for x in range(2):",
+    "while x is None:\n    x = 1",
+    "with suppress(KeyError):",
+    "def function():",
+    "def function():\n    global hyperparams",
+    "def fill(q):",
+    "class C:",
+    "try:",
+]
+
+
+@st.composite
+def blocks(draw, depth: int = 3) -> list[str]:
+    """Lines of statements that read, set and guard the names `a`, which is defined, and `b`, which is not."""
+    lines: list[str] = []
+    for _ in range(draw(st.integers(1, 4))):
+        name = draw(st.sampled_from("ab"))
+        if depth and draw(st.booleans()):
+            head = draw(st.sampled_from(COMPOUND)).replace("NAME", name)
+            lines += [*head.split("\n"), *(f"    {line}" for line in draw(blocks(depth - 1)))]
+            if head == "try:":
+                lines += ["except KeyError:", *(f"    {line}" for line in draw(blocks(depth - 1)))]
+        else:
+            lines.append(draw(st.sampled_from(SIMPLE)).replace("NAME", name))
+    return lines
+
+
+HEAD = """
+import sys
+from contextlib import suppress
+x = None
+hyperparams['a']
+def fill(q): q['b'] = 1
+def function(): pass
+"""
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(blocks())
+def test_what_a_working_script_reads_is_never_taken_for_a_mistake(tmp_path_factory, lines):
+    """A script that runs to its end read nothing that is not there, whatever it looks like."""
+    text = HEAD + "\n".join(lines)
+    dictionary = {"a": 1}
+    names = {"__name__": "__main__", "hyperparams": dictionary, "candle_params": dictionary}
+    try:
+        exec(text, names)
+    except SystemExit:
+        pass
+    except Exception:
+        return
+    path = tmp_path_factory.getbasetemp() / "working.py"
+    path.write_text(text)
+    complaints = Complaints()
+    found = analyse(path, complaints)
+    assert (found.script.form, complaints.errors) == ("plain", [])
+    assert set(definite(found)) <= {"a"}
 
 
 # ---- syntax, and other interpreters

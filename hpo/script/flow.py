@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 _LEAVING_NAMES = {"exit", "quit"}
 _LEAVING_ATTRIBUTES = {"exit", "_exit", "abort", "quit", "execv", "execve", "execvp", "execl", "execlp"}
-_INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def certain(body: Sequence[ast.stmt], as_main: bool) -> Iterator[ast.expr]:

@@ -63,7 +63,8 @@ class Use:
         todo, seen = list(variables), set(variables)
         while todo:
             scope, name = todo.pop()
-            self._open = self._open or bool(self.scopes.bound_at(scope, name))
+            if self.scopes.bound_at(scope, name) or name in self.scopes.bound_in_classes:
+                self._open = True
             for node in list(self.scopes.loads(scope, name)):
                 found = set(self._follow(node)) - seen
                 seen |= found

@@ -80,6 +80,8 @@ class Scopes:
         self._loads: dict[tuple[Scope, str], list[ast.Name]] = {}
         self._bound_at: dict[tuple[Scope, str], list[ast.AST]] = {}
         self.stars: list[ast.ImportFrom] = []
+        #: Names that class bodies bind: until then such a name, read there, is still the one outside.
+        self.bound_in_classes: set[str] = set()
         self._todo: list[tuple[ast.AST, Scope]] = [(tree, self.module)]
         while self._todo:
             self._enter(*self._todo.pop())
@@ -174,6 +176,8 @@ class Scopes:
             elif binding.name not in scope.declared_nonlocal:
                 scope.bound.add(binding.name)
         for binding in self._bindings:
+            if isinstance(binding.scope.node, ast.ClassDef):
+                self.bound_in_classes.add(binding.name)
             owner = binding.scope.owner(binding.name)
             self._bound_at.setdefault((owner, binding.name), []).append(binding.node)
         for name in self.of_name:
