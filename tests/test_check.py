@@ -165,6 +165,17 @@ def test_it_runs_nothing_and_leaves_nothing(project, hpo):
     assert sorted(Path().rglob("*")) == before
 
 
+def test_the_canonical_form_is_the_same_experiment(project, hpo, document):
+    project("nworkers = 2", space='{"lr": 0.1, "k": 1}\n{"lr": 0.2, "k": 2}')
+    before = document("default_model.epochs=3")
+    code, out, _ = hpo("check", "model.in", "default_model.epochs=3", "--canonical")
+    Path("model.in").write_text(out)
+    after = document()
+    same = ("control", "defaults", "parameters", "trials", "n_trials")
+    assert code == 0
+    assert {key: after[key] for key in same} == {key: before[key] for key in same}
+
+
 # ---- mistakes
 
 
