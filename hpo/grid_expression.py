@@ -22,7 +22,7 @@ from hpo.errors import did_you_mean
 #: The longest list, the largest whole number (in bits), and the most steps of evaluation.
 MAX_VALUES = 2_000_000
 MAX_BITS = 1024
-MAX_STEPS = 20_000_000
+MAX_STEPS = 8_000_000
 _MAX_LENGTH = 1_000_000
 
 _CURLY = str.maketrans("“”„‟‘’‚‛", '"' * 4 + "'" * 4)
@@ -403,8 +403,10 @@ def _broadcast_length(*operands: Any) -> float:
     import numpy
 
     _check_length(_size(operands))
-    shapes = [numpy.shape(operand) for operand in operands if isinstance(operand, list) or hasattr(operand, "shape")]
-    return math.prod(numpy.broadcast_shapes(*shapes)) if len(shapes) > 1 and len(operands) == 2 else 0
+    try:
+        return math.prod(numpy.broadcast_shapes(*map(numpy.shape, operands))) if len(operands) == 2 else 0
+    except ValueError:  # not of shapes that go together; where that is a mistake, the function itself says so
+        return 0
 
 
 def _size(value: Any) -> int:

@@ -168,8 +168,9 @@ def _each(function: Callable[..., Any]) -> Callable[[str, list[Any]], Any]:
 
 
 def _single(name: str, function: Callable[..., Any], arguments: list[Any]) -> Any:
+    numbers = [_number(name, a) for a in arguments]
     try:
-        return function(*(_number(name, a) for a in arguments))
+        return function(*numbers)
     except OverflowError:
         return math.inf
     except (ValueError, ZeroDivisionError):

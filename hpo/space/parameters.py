@@ -505,7 +505,10 @@ def key_of(value: Any) -> Any:
 
 def unique(values: Iterable[Any]) -> list[Any]:
     """Return the values without those that are the same as an earlier one."""
-    return list({key_of(value): value for value in reversed(list(values))}.values())[::-1]
+    first: dict[Any, Any] = {}
+    for value in values:
+        first.setdefault(key_of(value), value)
+    return list(first.values())
 
 
 def _texts_read(values: Iterable[Any]) -> tuple[str, ...]:

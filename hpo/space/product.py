@@ -99,8 +99,8 @@ class ParameterSpace:
         return self.suggest(lambda label, _domain: point[label])
 
     def domains(self) -> dict[str, Domain]:
-        """Return where a sampler searches: the domain of each label, conditional ones included."""
-        return {label: domain for p in self.parameters for label, domain in p.domains.items()}
+        """Return where a sampler searches: the domain of each label, conditional ones included, in the order asked."""
+        return {label: domain for p in self._order for label, domain in p.domains.items()}
 
     # --- JSON ---------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,9 @@ from hpo.space.parameters import unique
 
 BOM = b"\xef\xbb\xbf"
 
+#: So many mistakes of a space are reported; more help nobody.
+MAX_MISTAKES = 50
+
 
 @dataclass
 class Source:
@@ -87,7 +90,7 @@ class Builder:
         self.source = source
         self.parameters: dict[str, Parameter] = {}
         self._folded: dict[str, str] = {}
-        self._failed = False
+        self._mistakes = 0
 
     def add(self, line: int, make: Callable[[], Parameter]) -> None:
         """Add what `make` returns; what it raises is the mistake in `line`."""
@@ -110,9 +113,12 @@ class Builder:
             self.source.lines[parameter.name] = line
 
     def fail(self, message: str, line: int | None = None) -> None:
-        """Report a mistake; there will be no space."""
-        self._failed = True
-        self.source.error(message, line)
+        """Report a mistake, unless there were many already; there will be no space."""
+        self._mistakes += 1
+        if self._mistakes == MAX_MISTAKES:
+            message = f"{message}; further mistakes are not shown"
+        if self._mistakes <= MAX_MISTAKES:
+            self.source.error(message, line)
 
     def distinct(self, name: str, choices: list[Any], line: int) -> list[Any]:
         """Return the choices, each once, with a warning for what was given twice."""
@@ -125,7 +131,7 @@ class Builder:
         """Return the space, or None after a mistake."""
         for parameter in self.parameters.values():
             self._check_names(parameter)
-        if self._failed:
+        if self._mistakes:
             return None
         if not self.parameters:
             self.source.error("there is no parameter")
@@ -138,7 +144,7 @@ class Builder:
 
     def _check_names(self, parameter: Parameter) -> None:
         for name in names_in(parameter.condition):
-            if name not in self.parameters and not self._failed:
+            if name not in self.parameters and not self._mistakes:
                 hint = did_you_mean(name, self.parameters)
                 message = f"{parameter.name!r}: its condition reads {name!r}, which is no parameter.{hint}"
                 self.fail(message.removesuffix("."), self.source.lines[parameter.name])

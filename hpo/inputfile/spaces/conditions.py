@@ -175,7 +175,8 @@ class _Translator:
 
     def _call(self, function: str, arguments: list[ast.expr]) -> Expression:
         if function not in FUNCTIONS:
-            raise ExpressionError(f"there is no function {function!r} here.{did_you_mean(function, FUNCTIONS)}")
+            hint = did_you_mean(function, FUNCTIONS)
+            raise ExpressionError(f"there is no function {function!r} here.{hint}".removesuffix("."))
         return Call(function, tuple(map(self._value, arguments)))
 
 

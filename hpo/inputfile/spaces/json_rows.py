@@ -6,16 +6,15 @@ import json
 import re
 from typing import Any
 
-from hpo.inputfile.spaces.base import BOM, Source
+from hpo.inputfile.spaces.base import BOM, MAX_MISTAKES, Source
 from hpo.inputfile.spaces.json_text import decoder, hint
 from hpo.space import Rows, default_id
 from hpo.space.texts import list_in_text
 
 _ID = re.compile(r"[A-Za-z0-9_+=-][A-Za-z0-9_.+=-]*")
 _MAX_ID = 200
-#: So many texts that are read as lists are kept to be shown; so many mistakes are reported before reading stops.
+#: So many texts that are read as lists are kept to be shown.
 _SHOWN = 20
-_MAX_MISTAKES = 50
 
 
 def matches(source: Source) -> bool:
@@ -28,9 +27,12 @@ def read(source: Source) -> Rows | None:
     reader = _Reader(source)
     for number, line in enumerate(source.body.removeprefix(BOM).splitlines(), 1):
         stripped = line.strip()
+        if stripped == b"{":
+            source.error("a row stands in one line, from { to }; this one does not end in its line", number)
+            return None
         if stripped and stripped[:1] not in (b"#", b"!"):
             reader.add(stripped, number)
-        if stripped == b"{" or reader.mistakes >= _MAX_MISTAKES:
+        if reader.mistakes >= MAX_MISTAKES:
             source.error("the rows after this one were not looked at", number)
             return None
     return reader.finish()

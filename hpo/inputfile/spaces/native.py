@@ -18,7 +18,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from hpo.inputfile.spaces.base import Builder, Mistake, Source
 from hpo.inputfile.spaces.statements import HEAD, Statement, split_outside, statements
 from hpo.inputfile.values import BadValue, read_value
 from hpo.space import Categorical, Constant, Integer, Parameter, ParameterSpace, Real, Vector
-from hpo.space.expressions import MISSING, VARIABLE
+from hpo.space.expressions import MISSING, VARIABLE, Expression, ExpressionError
 
 _NAME = re.compile(r"[^\W\d][\w.\-]*")
 _CALL = re.compile(r"(?P<kind>[A-Za-z_]\w*)\s*\((?P<inside>.*)\)", re.DOTALL)
@@ -56,30 +56,44 @@ def _parameter(line: Statement, names: set[str], builder: Builder) -> Parameter:
     text, *condition = split_outside(line.text, "if", 1)
     options: dict[str, Any] = {}
     if condition:
-        options["condition"] = conditions.parse(condition[0], names)
+        options["condition"] = _expression(line.name, "condition", condition[0], names)
+
+    def distinct(choices: list[Any]) -> list[Any]:
+        return builder.distinct(line.name, choices, line.line)
+
     call = _CALL.fullmatch(text)
     if call is not None:
-        return _call(line.name, call["kind"], call["inside"], options)
+        return _call(line.name, call["kind"], _Arguments(line.name, call["inside"], distinct, options))
     value = _value(text, line.name)
     if isinstance(value, list) and not text.startswith("("):
-        return Categorical(line.name, builder.distinct(line.name, value, line.line), **options)
+        return Categorical(line.name, distinct(value), **options)
     return Constant(line.name, value, **options)
 
 
-def _call(name: str, kind: str, inside: str, options: dict[str, Any]) -> Parameter:
+def _expression(name: str, what: str, text: str, names: Collection[str]) -> Expression:
+    try:
+        return conditions.parse(text, names)
+    except ExpressionError as error:
+        raise Mistake(f"{name!r}, {what}: {error}") from None
+
+
+def _call(name: str, kind: str, arguments: _Arguments) -> Parameter:
     reader = _READERS.get(kind.lower())
     if reader is None:
         nearest = f" Did you mean {_ELSEWHERE[kind]!r}?" if kind in _ELSEWHERE else did_you_mean(kind, _READERS)
         raise Mistake(f"{name!r}: {kind!r} is none of {', '.join(_READERS)}.{nearest}")
-    return reader(name, _Arguments(name, inside, options))
+    return reader(name, arguments)
 
 
 class _Arguments:
     """What stands between the parentheses: values, flags (a word alone) and options (``name=value``)."""
 
-    def __init__(self, name: str, inside: str, options: dict[str, Any]) -> None:
+    def __init__(
+        self, name: str, inside: str, distinct: Callable[[list[Any]], list[Any]], options: dict[str, Any]
+    ) -> None:
         self.name = name
         self.options = options
+        self.distinct = distinct
         self.parts: list[str] = []
         self._given: dict[str, str] = {}
         for part in filter(None, split_outside(inside, ",")):
@@ -113,11 +127,15 @@ class _Arguments:
         if "default" in self._given:
             self.options["default"] = self.option("default", None)
         if "transform" in self._given:
-            self.options["transform"] = conditions.parse(self._given.pop("transform"), [VARIABLE])
+            text = self._given.pop("transform")
+            self.options["transform"] = _expression(self.name, "transform", text, [VARIABLE])
         for word in self._given:
-            known = ("log", "step", "n", "ordered", "default", "transform")
-            raise Mistake(f"{self.name!r}: {word!r} is no option here.{did_you_mean(word, known)}")
+            raise self.unknown(word)
         return self.options
+
+    def unknown(self, word: str) -> Mistake:
+        """Return the mistake that a flag or option is."""
+        return Mistake(f"{self.name!r}: {word!r} is no option here.{did_you_mean(word, _OPTIONS)}")
 
 
 def _range(kind: type[Integer] | type[Real], name: str, arguments: _Arguments) -> Parameter:
@@ -125,6 +143,8 @@ def _range(kind: type[Integer] | type[Real], name: str, arguments: _Arguments) -
     step = arguments.option("step", 1 if kind is Integer else None)
     points = arguments.option("n", None)
     bounds = arguments.values()
+    for word in filter(lambda bound: isinstance(bound, str), bounds[2:]):
+        raise arguments.unknown(word)
     if len(bounds) != 2:
         word = "int" if kind is Integer else "real"
         raise Mistake(f"{name!r}: {word}(low, high) takes two bounds, not {len(bounds)}")
@@ -134,7 +154,7 @@ def _range(kind: type[Integer] | type[Real], name: str, arguments: _Arguments) -
 
 def _choice(name: str, arguments: _Arguments) -> Parameter:
     ordered = arguments.flag("ordered")
-    return Categorical(name, arguments.values(), ordered, **arguments.finish())
+    return Categorical(name, arguments.distinct(arguments.values()), ordered, **arguments.finish())
 
 
 def _vector(name: str, arguments: _Arguments) -> Parameter:
@@ -143,21 +163,22 @@ def _vector(name: str, arguments: _Arguments) -> Parameter:
         times, parts = int(parts[0][:6]), parts[1:]
         if len(parts) != 1 or times > MAX_LENGTH:
             raise Mistake(f"{name!r}: vector(3, int(1, 5)) has a length (at most {MAX_LENGTH}) and one element")
-    elements = [_element(name, part) for part in parts] * times
+    elements = [_element(name, part, arguments.distinct) for part in parts] * times
     return Vector(name, elements, **arguments.finish())
 
 
-def _element(name: str, text: str) -> Parameter:
+def _element(name: str, text: str, distinct: Callable[[list[Any]], list[Any]]) -> Parameter:
     call = _CALL.fullmatch(text)
     if call is not None and call["kind"].lower() == "vector":
         raise Mistake(f"{name!r}: a vector has no vectors as elements")
     if call is not None:
-        return _call("", call["kind"], call["inside"], {})
+        return _call("", call["kind"], _Arguments("", call["inside"], distinct, {}))
     value = _value(text, name)
     choices = isinstance(value, list) and not text.startswith("(")
-    return Categorical("", value) if choices else Constant("", value)
+    return Categorical("", distinct(value)) if choices else Constant("", value)
 
 
+_OPTIONS = ("log", "step", "n", "ordered", "default", "transform")
 #: The longest vector.
 MAX_LENGTH = 10_000
 

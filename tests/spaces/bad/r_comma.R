@@ -1,0 +1,4 @@
+param.set <- makeParamSet(
+  makeNumericParam("a", 0, 1)
+  makeNumericParam("b", 0, 1)
+)
