@@ -1,4 +1,4 @@
-"""One run of the script, here and now, with the defaults: no experiment, no worker, output on the terminal."""
+"""One run of the script, here and now, with its output on the terminal: the defaults, or a trial once more."""
 
 from __future__ import annotations
 
@@ -11,15 +11,88 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hpo import runners
-from hpo.experiment import reserved
+from hpo import attempts, runners
+from hpo.errors import UsageError
+from hpo.experiment import Experiment, reserved
 from hpo.inputfile import InputFile
+from hpo.results import View
+from hpo.runners.debugger import debug
 from hpo.script import Script
-from hpo.trial import Attempt, Interrupt
-from hpo.worker import write_result
+from hpo.trial import Attempt, Interrupt, Result
 
 _ID = "run"
 _SEED = 0
+
+
+def run(
+    inputfile: InputFile, script: Script, params: Mapping[str, Any] | None = None, *, debugger: bool = False
+) -> int:
+    """Run the defaults (overlaid by `params`) in the working directory; 0, 1 when it failed, 130 or 143 by a signal.
+
+    The dictionary is printed first, the value last. Leaves `subprocess_out_and_err.txt`, `result.txt` and
+    `candle_value_to_return.json`, and replaces those of an earlier single run, nothing else.
+    """
+    folder = Path.cwd()
+    for name in ("result.txt", "candle_value_to_return.json"):
+        (folder / name).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
+        attempt = _attempt(inputfile, params or {}, folder, Path(scratch))
+        return _here(script, inputfile.control, attempt, debugger=debugger)[0]
+
+
+def rerun(experiment: Experiment, number: int, *, debugger: bool) -> int:
+    """Run a trial again from the experiment's own copy of the code, in a fresh folder, and compare the value.
+
+    0 when it ended as before, 1 when it did not, or when there was nothing to compare it with and it failed.
+    """
+    view = View(experiment)
+    before = view.row(number)
+    params = dict(before.params) if before.params else dict(experiment.space.point(number))
+    folder = _fresh(experiment.folder / "rerun", before.id)
+    with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
+        attempt = attempts.prepare(experiment, number, params, folder=folder, scratch=Path(scratch), live=True)
+        code, result = _here(experiment.script, experiment.keywords, attempt, debugger=debugger)
+    if result is None:
+        return code
+    print(f"folder: {folder}")
+    if before.value is not None:
+        same = result.value == before.value
+        print("the same value as before" if same else f"another value: before it was {before.value!r}")
+        return 0 if same else 1
+    if before.reason is not None:
+        print(f"before, it failed: {before.reason}")
+        return 0 if result.failure is not None and result.failure.sentence == before.reason else 1
+    return code
+
+
+def _here(
+    script: Script, keywords: Mapping[str, Any], attempt: Attempt, *, debugger: bool
+) -> tuple[int, Result | None]:
+    """Run one attempt on the terminal; the exit code, and the result unless the debugger or a signal ended it."""
+    print(json.dumps(attempt.params, indent=1), flush=True)
+    if debugger:
+        if script.runner != "python" or keywords["python_bin_path"]:
+            raise UsageError("--pdb debugs Python scripts that run in hpo's own interpreter")
+        return debug(script, keywords, attempt), None
+    watch = _Watch()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, watch.handle)
+    runner = runners.create(script, keywords)
+    try:
+        result = runner.run(attempt, watch)
+    finally:
+        runner.close()
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if watch.signal is not None:
+        return (130 if watch.signal == signal.SIGINT else 143), None
+    if result.failure is not None:
+        print(f"failed: {result.failure.sentence}", file=sys.stderr)
+        return 1, result
+    assert result.value is not None
+    attempts.write_result(attempt.folder, result.value)
+    print(repr(result.value))
+    return 0, result
 
 
 class _Watch:
@@ -39,44 +112,22 @@ class _Watch:
         del step, value
 
 
-def run(inputfile: InputFile, script: Script, params: Mapping[str, Any] | None = None) -> int:
-    """Run the defaults (overlaid by `params`) in the working directory; 0, 1 when it failed, 130 or 143 by a signal.
+def _fresh(where: Path, trial_id: str) -> Path:
+    """Make the first folder of `<id>.1`, `<id>.2`, ... that is not there yet."""
+    number = 1
+    while True:
+        try:
+            (folder := where / f"{trial_id}.{number}").mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
 
-    The dictionary is printed first, the value last. Leaves `subprocess_out_and_err.txt`, `result.txt` and
-    `candle_value_to_return.json`, and replaces those of an earlier single run.
-    """
-    folder = Path.cwd()
-    for name in ("result.txt", "candle_value_to_return.json"):
-        (folder / name).unlink(missing_ok=True)
+
+def _attempt(inputfile: InputFile, params: Mapping[str, Any], folder: Path, scratch: Path) -> Attempt:
     keywords = inputfile.control
     seed = keywords["seed"] if keywords["seed"] is not None else _SEED
-    whole = {"output_dir": str(folder), **reserved(_ID, _ID, seed, keywords), **inputfile.defaults, **(params or {})}
-    print(json.dumps(whole, indent=1), flush=True)
-    watch = _Watch()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, watch.handle)
-    with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
-        attempt = _attempt(inputfile, whole, folder, Path(scratch), seed)
-        runner = runners.create(script, keywords)
-        try:
-            result = runner.run(attempt, watch)
-        finally:
-            runner.close()
-    for note in result.notes:
-        print(f"note: {note}", file=sys.stderr)
-    if watch.signal is not None:
-        return 130 if watch.signal == signal.SIGINT else 143
-    if result.failure is not None:
-        print(f"failed: {result.failure.sentence}", file=sys.stderr)
-        return 1
-    assert result.value is not None
-    write_result(folder, result.value)
-    print(repr(result.value))
-    return 0
-
-
-def _attempt(inputfile: InputFile, whole: Mapping[str, Any], folder: Path, scratch: Path, seed: int) -> Attempt:
-    keywords = inputfile.control
+    whole = {"output_dir": str(folder), **reserved(_ID, _ID, seed, keywords), **inputfile.defaults, **params}
     environment = {
         "HPO_EXPERIMENT": _ID,
         "HPO_TRIAL": _ID,

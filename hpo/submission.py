@@ -31,7 +31,10 @@ class Submission:
             return 0
         if inputfile.single_run:
             return single.run(inputfile, self.checked.analysis.script)
-        experiment = create(inputfile, self.checked.analysis.script, self.checked.analysis.files)
+        assert self.checked.search is not None  # or a mistake would have been raised
+        experiment = create(
+            inputfile, self.checked.analysis.script, self.checked.analysis.files, self.checked.search
+        )
         workers = session.worker_count(experiment)
         if parsable:
             print(experiment.name, flush=True)
@@ -43,7 +46,7 @@ class Submission:
         return session.conduct(experiment, executor, quiet=parsable)
 
 
-def single_run(file: str, overrides: Sequence[str], trial: str | None) -> int:
+def single_run(file: str, overrides: Sequence[str], trial: str | None, *, debugger: bool) -> int:
     """`hpo run`: one run of the defaults, overlaid by the parameters of `trial` (an id, or a number from 0)."""
     submission = Submission(file, overrides)
     inputfile = submission.checked.inputfile
@@ -53,4 +56,4 @@ def single_run(file: str, overrides: Sequence[str], trial: str | None) -> int:
         if number is None:
             raise UsageError(f"{file} has no trial {trial!r}; its {inputfile.space.size()} trials are numbered from 0")
         params = inputfile.space.point(number)
-    return single.run(inputfile, submission.checked.analysis.script, params)
+    return single.run(inputfile, submission.checked.analysis.script, params, debugger=debugger)

@@ -22,6 +22,7 @@ VERBS = (
     "status",
     "list",
     "show",
+    "rerun",
     "resume",
     "cancel",
     "best",

@@ -13,10 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """FILE.in [KEY=VALUE ...] --trial ID"""
     add_input(parser)
     parser.add_argument("--trial", metavar="ID", help="with the parameters of that row of the grid")
+    parser.add_argument("--pdb", action="store_true", help="in this process, with the debugger where it fails")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run it; 0, or 1 when the script failed."""
     from hpo.submission import single_run
 
-    return single_run(args.file, args.overrides, args.trial)
+    return single_run(args.file, args.overrides, args.trial, debugger=args.pdb)
