@@ -101,9 +101,13 @@ class Complaints:
         self._add(self.warnings, Complaint(message, file, line))
 
     def raise_errors(self) -> None:
-        """Raise `InputError` with every error so far, ordered by file and line; do nothing without one."""
+        """Raise `InputError` with every error so far, do nothing without one.
+
+        Files stand in the order in which they were first complained of, the complaints of each by their lines.
+        """
         if self.errors:
-            raise InputError(sorted(self.errors, key=lambda c: (str(c.file or ""), c.line or 0)))
+            files = list(dict.fromkeys(c.file for c in self.errors))
+            raise InputError(sorted(self.errors, key=lambda c: (files.index(c.file), c.line or 0)))
 
     @staticmethod
     def _add(where: list[Complaint], complaint: Complaint) -> None:

@@ -69,7 +69,7 @@ def _run(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"hpo {verb}", description=module.HELP, allow_abbrev=False)
     module.add_arguments(parser)
     try:
-        parsed = parser.parse_args(words[1:])
+        parsed = parser.parse_intermixed_args(words[1:])  # options may stand among KEY=VALUE
     except SystemExit as end:  # argparse has said what is wrong
         return int(end.code or 0)
     return int(module.run(parsed))
