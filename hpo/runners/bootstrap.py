@@ -10,6 +10,7 @@ file to write). An outcome is ``{"value", "metrics", "notes"}`` or ``{"failure":
 "traceback"}}``.
 """
 
+import atexit
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -20,8 +21,10 @@ import os
 import random
 import signal
 import sys
+import threading
 import traceback
 import types
+import weakref
 from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional, Tuple
 
 #: Seconds that threads and exit handlers of a script may take after its value is known.
@@ -495,9 +498,6 @@ def _leave(status: int) -> NoReturn:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
     signal.alarm(EXIT_GRACE)
     try:
-        import atexit
-        import threading
-
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
     except BaseException:  # the value is known
@@ -529,6 +529,23 @@ def main(arguments: List[str]) -> NoReturn:
     with open(arguments[1]) as file:
         request = json.load(file)
     start(program, request)
+
+
+def leave_exit_handlers_to_parent() -> None:
+    """In a fork: forget what the packages of the warm parent tidy up at its end; the script's own handlers will run.
+
+    What they would remove (a temporary folder, say) is shared with every other trial. torch's alone take longer than all
+    the rest of a trial that does nothing.
+    """
+    atexit._clear()
+    weakref.finalize._registry.clear()  # type: ignore[attr-defined]
+    weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]
+    if "logging" in sys.modules:
+        atexit.register(sys.modules["logging"].shutdown)
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util._finalizer_registry.clear()
+        atexit.register(util._exit_function)
 
 
 def start(program: Program, request: Dict[str, Any]) -> NoReturn:

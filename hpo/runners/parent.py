@@ -77,6 +77,7 @@ class Parent:
         if self._warm:
             self._bootstrap = _load_bootstrap()
             self._import_packages()
+            self._bootstrap.prepare_libraries(seed=0, nthreads=1)  # torch reads ten source files for its first seed
             self._stay_forkable()
             if _cuda_is_spoilt():
                 self._become_cold("CUDA was used while its packages were imported")
@@ -214,6 +215,7 @@ class Parent:
             return _fail(request, "storage", "{}: {}".format(request["folder"], error.strerror))
         if self._warm:
             os.write(1, self._greeting)
+            self._bootstrap.leave_exit_handlers_to_parent()
             self._bootstrap.start(self._program, request)
         argv = request.get("argv")
         if argv is None:

@@ -37,7 +37,7 @@ def program(script: Script, settings: Mapping[str, Any]) -> dict[str, Any]:
         "snapshot": {str(original): str(copy) for original, copy in script.snapshot.items()},
         "path": words(settings.get("supp_pythonpath"), os.pathsep),
         "argv": words(settings.get("extra_script_args")),
-        "objective": settings.get("objective") or "val_loss",
+        "objective": next(iter(words(settings.get("objective"))), "val_loss"),
     }
 
 

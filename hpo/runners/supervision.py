@@ -26,9 +26,11 @@ from hpo.trial import Attempt, Interrupt, Watch
 TICK = 0.1
 #: Seconds from the request to pause to SIGTERM, for a script that reports or keeps checkpoints and will look itself.
 COOPERATION = 20.0
-#: Seconds from SIGTERM to SIGKILL: to save what is to be saved, when it pauses, or just to end.
+#: Seconds from SIGTERM to SIGKILL: to save what is to be saved, when it pauses, or just to end; and when time is over.
 SAVE_GRACE = 10.0
 END_GRACE = 5.0
+LAST_GRACE = 2.0
+LAST_GRACE = 2.0
 #: Seconds that the parent may take to import packages.
 PRELOAD_LIMIT = 600.0
 #: Seconds after SIGKILL for which the parent's word is waited for: then it is stuck itself.
@@ -185,7 +187,7 @@ class Supervision:
 
     def _tick(self, now: float) -> None:
         reported = self._reports.read()
-        if reported or not self._ending.asked:
+        if reported or not self._hurried:
             self._ask(now, self._watch.poll())
         if self._deadline is not None and now >= self._deadline:
             self._ending.timed_out = True
@@ -206,7 +208,10 @@ class Supervision:
 
     def _ask(self, now: float, interrupt: Interrupt | None) -> None:
         """Tell the script to stop; signals follow, later for a script that is known to look by itself."""
-        if interrupt is None or self._ending.asked is not None or self._ending.timed_out:
+        if interrupt is None or self._ending.timed_out:
+            return
+        if self._ending.asked is not None:
+            self._hurry(now, interrupt)
             return
         self._ending.asked = interrupt
         if not self._started:
@@ -215,12 +220,19 @@ class Supervision:
             return
         beside = self._files.stop.with_suffix(".new")
         with contextlib.suppress(OSError):  # a full disk: the signals will do
-            beside.write_text(interrupt)
+            beside.write_text(Interrupt.PRUNE if interrupt is Interrupt.PRUNE else Interrupt.PAUSE)
             beside.rename(self._files.stop)
         if interrupt is Interrupt.PRUNE:
             self._signals = _end_by(now, END_GRACE)
         else:
             self._signals = _end_by(now + (COOPERATION if self._looks_itself() else 0.0), SAVE_GRACE)
+        self._hurry(now, interrupt)
+
+    def _hurry(self, now: float, interrupt: Interrupt) -> None:
+        """There is no time left to wait for the script, whatever it was asked before."""
+        if interrupt is Interrupt.END and not self._hurried:
+            self._hurried = True
+            self._signals = _end_by(now, LAST_GRACE)
 
     def _looks_itself(self) -> bool:
         checkpoints = self._attempt.env.get("HPO_CHECKPOINT_DIR")
