@@ -14,6 +14,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -31,20 +32,28 @@ from hpo.journal import FolderJournal
 from hpo.journal.folder import sync_folder
 from hpo.ledger import Ledger
 from hpo.script import Script
+from hpo.told import Told
 
 if TYPE_CHECKING:
     from hpo.inputfile import InputFile
+    from hpo.search import Search
 
 FORMAT = 1
+#: The number of trials of a search that only max_hours ends.
+UNLIMITED = 1_000_000
 _NAME = re.compile(r"X(\d{3,})")
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A request in `control/`: workers take no further trial, and end the running ones too when `kill` is set."""
+    """A request in `control/`: workers take no further trial, and end the running ones too when `kill` is set.
+
+    finished: the search came to its end by it.
+    """
 
     reason: str
     kill: bool
+    finished: bool = False
 
 
 class Experiment:
@@ -68,6 +77,11 @@ class Experiment:
     def rows_file(self) -> Path:
         """The rows of an explicit space, one JSON object a line; absent for other spaces."""
         return self.folder / "rows.jsonl"
+
+    @functools.cached_property
+    def warm_file(self) -> Path:
+        """The trials of earlier experiments that inform the search, one JSON object a line; absent when there are none."""
+        return self.folder / "warm_start.jsonl"
 
     @functools.cached_property
     def code(self) -> Path:
@@ -140,8 +154,30 @@ class Experiment:
 
     @property
     def budget(self) -> int:
-        """The number of trials."""
-        return int(self.specification["n_trials"])
+        """The number of trials: that of the plan, unless a `resume` gave another one. `UNLIMITED` when hours end it."""
+        given: int | None = self._limits().get("n_trials", self.specification["n_trials"])
+        return UNLIMITED if given is None else given
+
+    @property
+    def max_hours(self) -> float | None:
+        """How long all workers together may be there, in hours; None for ever."""
+        hours: float | None = self._limits().get("max_hours", self.specification["max_hours"])
+        return hours
+
+    @property
+    def directions(self) -> list[str]:
+        """For each objective `minimize` or `maximize`."""
+        return list(self.specification["directions"])
+
+    @property
+    def objectives(self) -> list[str]:
+        """The names of what is optimised; the first is a trial's value, the others are among its metrics."""
+        return list(self.specification["objectives"])
+
+    @property
+    def signs(self) -> list[int]:
+        """For each objective 1 when less is better, -1 when more is."""
+        return [-1 if direction == "maximize" else 1 for direction in self.directions]
 
     @property
     def seed(self) -> int:
@@ -158,6 +194,12 @@ class Experiment:
     def script(self) -> Script:
         """The model script, with its snapshot's files in `code/`."""
         return Script.from_json(self.specification["script"], self.code)
+
+    def warm_trials(self) -> list[Told]:
+        """The trials of earlier experiments that inform the search."""
+        if not self.warm_file.exists():
+            return []
+        return [Told.from_json(json.loads(line)) for line in self.warm_file.read_bytes().splitlines()]
 
     def rng_seed(self, number: int) -> int:
         """The seed of trial `number`: 31 bits that depend on the experiment's seed and the number only."""
@@ -184,11 +226,22 @@ class Experiment:
             record = json.loads((self.control / f"stop.{newest[0]}").read_bytes())
         except (OSError, ValueError):
             return Stop("stopped", kill=True)
-        return Stop(record["reason"], record["kill"])
+        return Stop(record["reason"], record["kill"], record.get("finished", False))
 
-    def request_stop(self, reason: str, *, kill: bool) -> None:
-        """Ask all workers to stop, on whatever host they are."""
-        self._request("stop", {"reason": reason, "kill": kill})
+    def request_stop(self, reason: str, *, kill: bool, finished: bool = False) -> None:
+        """Ask all workers to stop, on whatever host they are; `finished` when that is how the search was to end."""
+        self._request("stop", {"reason": reason, "kill": kill, "finished": finished})
+
+    def request_limits(self, limits: Mapping[str, Any]) -> None:
+        """Let other values of `n_trials` and `max_hours` hold from now on."""
+        self._request("limits", {"limits": {**self._limits(), **limits}})
+
+    def _limits(self) -> dict[str, Any]:
+        """What the newest request for other limits says."""
+        numbers = [int(name.removeprefix("limits.")) for name in os.listdir(self.control) if name.startswith("limits.")]
+        if not numbers:
+            return {}
+        return dict(json.loads((self.control / f"limits.{max(numbers)}").read_bytes())["limits"])
 
     def request_resume(self) -> None:
         """Take back every request to stop so far."""
@@ -303,17 +356,17 @@ def _opened(folder: Path) -> Experiment:
     return experiment
 
 
-def create(inputfile: InputFile, script: Script, files: Iterable[Path]) -> Experiment:
+def create(inputfile: InputFile, script: Script, files: Iterable[Path], search: Search) -> Experiment:
     """Freeze an input into a new experiment under the next X-number.
 
-    files: the script and its local modules, to be copied into `code/`. Raises `StorageError` when the folder
-    cannot be written; then no number was taken.
+    files: the script and its local modules, to be copied into `code/`. search: the plan. Raises `StorageError` when the
+    folder cannot be written; then no number was taken.
     """
     where = home()
     building = where / f".new-{secrets.token_hex(6)}"
     try:
         building.mkdir(parents=True)
-        _fill(Experiment(building), inputfile, script, files)
+        _fill(Experiment(building), inputfile, script, files, search)
         experiment = _number(where, building)
     except OSError as error:
         raise StorageError(f"cannot write {error.filename or where}: {error.strerror}") from error
@@ -323,10 +376,13 @@ def create(inputfile: InputFile, script: Script, files: Iterable[Path]) -> Exper
     return experiment
 
 
-def _fill(experiment: Experiment, inputfile: InputFile, script: Script, files: Iterable[Path]) -> None:
+def _fill(
+    experiment: Experiment, inputfile: InputFile, script: Script, files: Iterable[Path], search: Search
+) -> None:
     for folder in ("workers", "claims", "journal", "control", "logs", "scratch", "run/.attempts", "code"):
         (experiment.folder / folder).mkdir(parents=True)
     snapshot = _snapshot(experiment.code, files)
+    _write_rerun(experiment.folder / "rerun.sh")
     _write_new(experiment.folder / inputfile.path.name, inputfile.text)
     if isinstance(inputfile.space, spaces.Rows):
         _write_new(experiment.rows_file, inputfile.space.data)
@@ -339,9 +395,8 @@ def _fill(experiment: Experiment, inputfile: InputFile, script: Script, files: I
         "given": dict(inputfile.given),
         "defaults": inputfile.defaults,
         "space": inputfile.space.to_json(),
-        "n_trials": inputfile.space.size(),
         "seed": _seed(inputfile),
-        "sampler": {"name": inputfile.control["workflow"], "options": {}},
+        **search.to_json(),
         "script": script.to_json(snapshot),
         "versions": {"hpo": hpo.__version__, "python": sys.version.split()[0]},
         "host": socket.gethostname(),
@@ -349,6 +404,20 @@ def _fill(experiment: Experiment, inputfile: InputFile, script: Script, files: I
         "hashes": {str(path): _hash(path) for path in [inputfile.path, *snapshot]},
     }
     _write_new(experiment.specification_file, json.dumps(specification, indent=1, default=str).encode())
+
+
+def _write_rerun(file: Path) -> None:
+    """The script that every attempt's folder links to."""
+    python = shlex.quote(sys.executable)
+    file.write_text(
+        "#!/bin/sh\n"
+        "# Runs this trial again, from the experiment's own copy of the code, in a fresh folder, and compares the value.\n"
+        "# Options, such as --pdb, are passed on.\n"
+        'folder=$(cd "$(dirname "$0")" && pwd -P) || exit\n'
+        'attempt=$(basename "$folder")\n'
+        f'exec {python} -P -m hpo.cli rerun "$folder/../../.." "${{attempt%.*}}" "$@"\n'
+    )
+    file.chmod(0o755)
 
 
 def _seed(inputfile: InputFile) -> int:

@@ -7,7 +7,7 @@ this is one worker process of an experiment.
 from __future__ import annotations
 
 import contextlib
-import json
+import math
 import os
 import shutil
 import signal
@@ -21,11 +21,16 @@ from types import FrameType
 from typing import Any
 
 from hpo import liveness, processes, runners, samplers
+from hpo.attempts import RERUN, prepare, write_result
 from hpo.errors import HpoError, StorageError
 from hpo.experiment import Experiment, replace_link
+from hpo.history import History
+from hpo.hours import seconds_used
 from hpo.journal import Event, FolderJournal
+from hpo.judge import Judge
 from hpo.ledger import Ledger, TrialRecord, failure_of, outcome_state
 from hpo.liveness import Vitality
+from hpo.told import is_finite
 from hpo.trial import Attempt, Failure, Interrupt, Result, State
 
 #: Seconds between two looks into `control/` while a trial runs, and between two looks at workers not yet judged.
@@ -62,12 +67,16 @@ class Worker:
         self._keywords = experiment.keywords
         self._journal = experiment.journal(self.id)
         sampler = experiment.specification["sampler"]
-        self._sampler = samplers.create(sampler["name"], experiment.space, sampler["options"], experiment.seed)
+        self._sampler = samplers.create(
+            sampler["name"], experiment.space, sampler["options"], experiment.seed, experiment.warm_trials()
+        )
         self._runner = runners.create(experiment.script, self._keywords)
         self._left = Leftovers(experiment, self._journal)
         self._alike = AlikeFailures(experiment, int(self._keywords["stop_after"]))
-        self._history = Ledger()
+        self._history = History(self._journal)
+        self._pruner = experiment.specification["pruner"]
         self._next = 0
+        self._end = math.inf
         self.terminated = False
 
     @property
@@ -82,6 +91,7 @@ class Worker:
             liveness.write(self._experiment.workers, self._identity)  # before the first claim
             scratch.mkdir()
             self._left.tidy()
+            self._end = self._hours_end()
         heartbeat = liveness.Heartbeat(self._experiment.workers, self.id)
         try:
             ended = self._loop()
@@ -105,7 +115,18 @@ class Worker:
     def _told_to_end(self) -> Ended | None:
         if self.terminated:
             return Ended.TERMINATED
+        if time.monotonic() >= self._end and self._experiment.stop() is None:
+            hours = self._experiment.max_hours
+            self._experiment.request_stop(f"max_hours = {hours:g} are over", kill=True, finished=True)
         return Ended.STOPPED if self._experiment.stop() is not None else None
+
+    def _hours_end(self) -> float:
+        """When max_hours are over, by this process's monotonic clock; this worker has just begun."""
+        hours = self._experiment.max_hours
+        if hours is None:
+            return math.inf
+        used = seconds_used(self._experiment.workers, self._experiment.journals)
+        return time.monotonic() + hours * 3600 - used
 
     # -- claiming ----------------------------------------------------------------------------------------------------
 
@@ -135,10 +156,15 @@ class Worker:
         with _storage(self._experiment.folder):
             attempt = self._prepare(claimed, params)
         began = time.monotonic()
-        watch = WorkerWatch(self, claimed)
-        result = self._runner.run(attempt, watch)
-        watch.flush()
+        watch = WorkerWatch(self, claimed, self._judge(claimed))
+        result = watch.concluded(self._runner.run(attempt, watch))
         self._record(claimed, attempt, result, time.monotonic() - began)
+
+    def _judge(self, claimed: Claimed) -> Judge | None:
+        if self._pruner is None:
+            return None
+        earlier = claimed.record.attempts
+        return Judge(self._pruner, self._experiment.signs[0], self._history, claimed.number, earlier)
 
     def _propose(self, claimed: Claimed) -> dict[str, Any]:
         """Take the parameters an earlier attempt recorded, else ask the sampler; record that the attempt starts."""
@@ -147,19 +173,21 @@ class Worker:
         if earlier is not None:
             event["params"] = earlier
         else:
-            proposal = self._sampler.propose(self._merged(), claimed.number)
-            event["params"] = dict(proposal.params)
-            if proposal.system_attrs:
-                event["system_attrs"] = dict(proposal.system_attrs)
+            event.update(self._proposal(claimed.number))
         self._journal.append([event])
         params: dict[str, Any] = event["params"]
         return params
 
-    def _merged(self) -> Sequence[TrialRecord]:
-        if not self._sampler.needs_history:
-            return ()
-        self._experiment.refresh(self._history, self._journal)
-        return [self._history.trials[n] for n in sorted(self._history.trials)]
+    def _proposal(self, number: int) -> Event:
+        """What the sampler proposes, as keys of a `started` event."""
+        learns = self._sampler.needs_history
+        proposal = self._sampler.propose(self._history.read() if learns else (), number)
+        event: Event = {"params": dict(proposal.params)}
+        if proposal.system_attrs:
+            event["system_attrs"] = dict(proposal.system_attrs)
+        if learns:
+            event["seen"] = self._history.seen()
+        return event
 
     def _prepare(self, claimed: Claimed, params: dict[str, Any]) -> Attempt:
         """Make the attempt's folder, with `params.json` in it, and let `run/<id>` show it."""
@@ -167,36 +195,20 @@ class Worker:
         trial_id = experiment.space.trial_id(number)
         folder = experiment.attempt_folder(trial_id, _folder_attempt(experiment, trial_id, claimed))
         folder.mkdir(exist_ok=True)
-        whole = {"output_dir": str(folder), **experiment.parameters(number, params)}
-        _put(f"{folder}/params.json", json.dumps(whole))
         _show(experiment, trial_id, folder)
-        timeout = self._keywords["trial_timeout"]
-        return Attempt(
-            number=number,
-            attempt=claimed.attempt,
-            id=trial_id,
-            params=whole,
+        with contextlib.suppress(FileExistsError):
+            os.symlink("../../../rerun.sh", f"{folder}/{RERUN}")
+        earlier = [experiment.attempt_folder(trial_id, k) / "checkpoints" for k in range(claimed.attempt - 1, 0, -1)]
+        return prepare(
+            experiment,
+            number,
+            params,
             folder=folder,
             scratch=experiment.scratch(self.id),
-            env=self._environment(trial_id, folder, claimed),
-            rng_seed=int(whole["rng_seed"]) if isinstance(whole["rng_seed"], int) else experiment.rng_seed(number),
-            nthreads=int(self._keywords["nthreads"]),
-            timeout=None if timeout is None else float(timeout),
-            max_output=int(self._keywords["max_output"]),
+            attempt=claimed.attempt,
+            worker=self.id,
+            restore_from=[path for path in earlier if path.is_dir()],
         )
-
-    def _environment(self, trial_id: str, folder: Path, claimed: Claimed) -> dict[str, str]:
-        experiment = self._experiment
-        earlier = [experiment.attempt_folder(trial_id, k) / "checkpoints" for k in range(claimed.attempt - 1, 0, -1)]
-        return {
-            "HPO_EXPERIMENT": experiment.name,
-            "HPO_TRIAL": trial_id,
-            "HPO_WORKER": self.id,
-            "HPO_SUBMIT_DIR": experiment.specification["submit_dir"],
-            "HPO_INPUT_DIR": str(Path(experiment.specification["input"]).parent),
-            "HPO_CHECKPOINT_DIR": str(folder / "checkpoints"),
-            "HPO_RESTORE_FROM": os.pathsep.join(str(path) for path in earlier if path.is_dir()),
-        }
 
     # -- recording ---------------------------------------------------------------------------------------------------
 
@@ -209,7 +221,7 @@ class Worker:
             return
         finished = {"e": "finished", **about, "seconds": round(seconds, 4), **_outcome(result)}
         self._journal.append([*events, finished])
-        if result.value is not None:
+        if result.value is not None and not result.pruned:
             with _storage(attempt.folder):
                 write_result(attempt.folder, result.value)
         failure = result.failure
@@ -369,32 +381,58 @@ class AlikeFailures:
 class WorkerWatch:
     """What a runner sees of the worker while an attempt runs (`trial.Watch`)."""
 
-    def __init__(self, worker: Worker, claimed: Claimed) -> None:
+    def __init__(self, worker: Worker, claimed: Claimed, judge: Judge | None) -> None:
         self._worker = worker
         self._about = {"n": claimed.number, "k": claimed.attempt}
+        self._judge = judge
         self._reports: list[Event] = []
         self._looked = time.monotonic()
         self._stop = False
 
     def poll(self) -> Interrupt | None:
         """Write the reports so far; tell whether the attempt must end now."""
-        self.flush()
+        self._flush()
         now = time.monotonic()
-        if now - self._looked >= CONTROL_EVERY:
+        if now - self._looked >= CONTROL_EVERY or now >= self._worker._end:
             self._looked = now
             request = self._worker._experiment.stop()
-            self._stop = request is not None and request.kill
+            self._stop = now >= self._worker._end or (request is not None and request.kill)
+        if self._judge is not None and self._judge.pruned:
+            return Interrupt.PRUNE
         return Interrupt.PAUSE if self._stop or self._worker.terminated else None
 
     def report(self, step: int, value: float) -> None:
-        """Note a report; it is written at the next poll."""
+        """Note a report, which is written at the next poll; after the one by which the trial ends there is none."""
+        if self._judge is not None:
+            if self._judge.pruned:
+                return
+            self._judge.hear(step, value)
         self._reports.append({"e": "reported", "t": time.time(), **self._about, "step": step, "value": value})
 
-    def flush(self) -> None:
+    def concluded(self, result: Result) -> Result:
+        """Write what is left; return the result as it counts: a trial that was to end is pruned, however it ended."""
+        self._flush()
+        if self._judge is not None and self._judge.pruned:
+            return Result(value=self._judge.value, pruned=True, notes=result.notes)
+        return _with_objectives(result, self._worker._experiment.objectives)
+
+    def _flush(self) -> None:
         """Append the reports to the journal. They are on the disk with the next durable record."""
         if self._reports:
             self._worker._journal.append(self._reports, durable=False)
             self._reports = []
+
+
+def _with_objectives(result: Result, objectives: Sequence[str]) -> Result:
+    """The result, or a failure when one of several objectives is missing or no finite number."""
+    if result.value is None:
+        return result
+    for name in objectives[1:]:
+        value = result.metrics.get(name)
+        if not is_finite(value):
+            failure = Failure("no-value", f" of the objective {name!r}, but {value!r}")
+            return Result(metrics=result.metrics, failure=failure, notes=result.notes)
+    return result
 
 
 def _succeeded(event: Event) -> bool:
@@ -448,23 +486,6 @@ def _outcome(result: Result) -> dict[str, Any]:
     if (failure := result.failure) is not None:
         record["failure"] = {name: value for name, value in asdict(failure).items() if value}
     return record
-
-
-def write_result(folder: Path, value: float) -> None:
-    """Leave the value where CANDLE's users look for it; `result.txt` appears whole."""
-    folder.mkdir(exist_ok=True)  # the script may have removed it
-    _put(f"{folder}/candle_value_to_return.json", json.dumps({"val_loss": [value]}))
-    _put(f"{folder}/.result.txt", f"{value!r}\n")
-    os.rename(f"{folder}/.result.txt", f"{folder}/result.txt")
-
-
-def _put(path: str, text: str) -> None:
-    """Write a small file; a third of the cost of `Path.write_text`, which counts where a trial takes a millisecond."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
 
 
 class _storage(contextlib.AbstractContextManager["_storage"]):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import write_input
 
-from hpo import inputfile, liveness
+from hpo import inputfile, liveness, search
 from hpo.errors import Complaints
 from hpo.experiment import Experiment, create
 from hpo.journal import FolderJournal
@@ -47,7 +47,9 @@ def make(folder: Path, script: str, control: str = "") -> Experiment:
     )
     given = inputfile.read(file)
     analysis = analyse(given.script, Complaints())
-    return create(given, analysis.script, analysis.files)
+    plan = search.plan(given, file, Complaints())
+    assert plan is not None
+    return create(given, analysis.script, analysis.files, plan)
 
 
 def work(experiment: Experiment) -> Ended:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpo import inputfile, registry
+from hpo import inputfile, registry, search
 from hpo.checks.checked import Checked
 from hpo.checks.description import describe
 from hpo.checks.environment import check_environment, python_of, search_path
@@ -18,6 +18,7 @@ from hpo.checks.names import check_names
 from hpo.errors import Complaint, Complaints
 from hpo.inputfile import InputFile
 from hpo.script import Analysis, Script, analyse
+from hpo.search import Search
 
 __all__ = ["Checked", "check", "describe"]
 
@@ -32,7 +33,7 @@ def check(path: Path, overrides: Sequence[str] = (), *, to_run: bool = True) -> 
     given = inputfile.read(path, overrides, to_run=to_run, inspect=inspection)
     assert inspection.analysis is not None  # a file that could be read has a script
     notes = (*given.notes, *_lists_in_texts(given, inspection.file), *inspection.notes)
-    return Checked(given, inspection.analysis, given.warnings, notes)
+    return Checked(given, inspection.analysis, inspection.search, given.warnings, notes)
 
 
 @dataclass
@@ -42,6 +43,7 @@ class _Inspection:
     file: Path
     to_run: bool
     analysis: Analysis | None = None
+    search: Search | None = None
     notes: list[Complaint] = field(default_factory=list)
 
     def __call__(self, given: InputFile, values_known: bool, complaints: Complaints) -> None:
@@ -58,6 +60,8 @@ class _Inspection:
             self._check_runner(self.analysis.script, complaints)
         if values_known:
             self.notes = check_names(given, self.analysis, complaints)
+            if given.control["workflow"] is not None and not given.single_run:
+                self.search = search.plan(given, self.file, complaints)
             check_kinds(given, self.file, complaints)
 
     def _check_runner(self, script: Script, complaints: Complaints) -> None:

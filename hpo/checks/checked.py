@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hpo import registry
 from hpo.errors import Complaint
 from hpo.inputfile import InputFile
 from hpo.script import Analysis
-from hpo.space import SpaceError
+from hpo.search import Search
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What a search (or a single run) is made from; nothing about it is an error.
 
+    search: the plan; None for a single run.
     warnings: what may be a mistake. notes: remarks that `hpo check` makes and others need not.
     """
 
     inputfile: InputFile
     analysis: Analysis
+    search: Search | None = None
     warnings: tuple[Complaint, ...] = ()
     notes: tuple[Complaint, ...] = ()
 
@@ -28,14 +29,14 @@ class Checked:
         """How many trials there will be; None when it is not known."""
         if self.inputfile.single_run:
             return 1
-        try:
-            return self.inputfile.space.size()
-        except SpaceError:
-            return None
+        return self.search.n_trials if self.search else None
 
     @property
     def sampler(self) -> str:
-        """Who proposes hyperparameters; "auto" leaves it to the workflow."""
-        control = self.inputfile.control
-        automatic = control["sampler"] == "auto" and control["workflow"] in registry.SAMPLERS
-        return str(control["workflow"] if automatic else control["sampler"])
+        """Who proposes hyperparameters; of a single run, who would in a search."""
+        return str(self.search.sampler["name"] if self.search else self.inputfile.control["workflow"])
+
+    @property
+    def listed_trials(self) -> int:
+        """How many trials are known beforehand, since they are the points of a grid."""
+        return (self.n_trials or 0) if self.search and self.sampler == "grid" else 0

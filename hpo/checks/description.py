@@ -33,6 +33,7 @@ def _lines(checked: Checked) -> Iterator[str]:
     given = checked.inputfile
     yield f"{given.path.name}: {_summary(checked)}"
     yield from _section("Control", _table(_control_rows(given)))
+    yield from _section("Search", checked.search.notes if checked.search else ())
     yield from _section("Script", _script_lines(checked))
     if not given.single_run:
         yield from _section("Parameters", _table(_parameter_rows(given)))
@@ -80,8 +81,10 @@ def _summary(checked: Checked) -> str:
     if given.single_run:
         return "a single run of the defaults, here"
     workers = given.control["nworkers"]
-    number = "trials, their number is not known" if checked.n_trials is None else _count(checked.n_trials, "trial")
-    return f"{given.control['workflow']} search, {number}, {workers} at a time"
+    number = "as many trials as max_hours allows" if checked.n_trials is None else _count(checked.n_trials, "trial")
+    workflow = given.control["workflow"]
+    sampler = "" if checked.sampler == workflow else f" (sampler {checked.sampler})"
+    return f"{workflow} search{sampler}, {number}, {workers} at a time"
 
 
 def _count(number: int, what: str) -> str:
@@ -125,13 +128,11 @@ def _values_text(row: Mapping[str, Any]) -> str:
 
 
 def _trial_lines(checked: Checked) -> Iterator[str]:
-    if checked.inputfile.single_run or checked.n_trials is None:
-        return
     for row in trials_json(checked, SHOWN):
         values = " ".join(f"{name}={value!r}" for name, value in row.items() if name != "id")
         yield _cut(f"{row['id']}  {values}")
-    if checked.n_trials > SHOWN:
-        yield f"… and {checked.n_trials - SHOWN} more"
+    if checked.listed_trials > SHOWN:
+        yield f"… and {checked.listed_trials - SHOWN} more"
 
 
 def _cost_lines(checked: Checked) -> Iterator[str]:
@@ -155,6 +156,10 @@ def _all_epochs(checked: Checked) -> int | None:
     name = next((name for name in _EPOCHS if name in given.defaults or name in given.space.names), None)
     number = checked.n_trials or 0
     if name is None or number > _ADDED_UP:
+        return None
+    if name not in given.space.names:
+        return given.defaults[name] * number if isinstance(given.defaults[name], int) else None
+    if number > checked.listed_trials:
         return None
     epochs = [given.space.point(n).get(name, given.defaults.get(name)) for n in range(number)]
     whole = [e for e in epochs if isinstance(e, int)]

@@ -57,7 +57,7 @@ def complaints_json(complaints: Iterable[Complaint]) -> list[dict[str, Any]]:
 def trials_json(checked: Checked, most: int) -> Iterator[dict[str, Any]]:
     """Yield the first trials of a grid: id and hyperparameters."""
     space = checked.inputfile.space
-    for number in range(min(checked.n_trials or 0, most)):
+    for number in range(min(checked.listed_trials, most)):
         yield {"id": space.trial_id(number), **space.point(number)}
 
 

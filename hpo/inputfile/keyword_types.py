@@ -41,7 +41,7 @@ def _is_number(value: Any) -> bool:
 
 def integer(minimum: int) -> Type:
     """Return the type of whole numbers from `minimum` on; ``1e3`` is one."""
-    kind = {0: "a whole number, 0 or more", 1: "a whole number, 1 or more"}[minimum]
+    kind = f"a whole number, {minimum} or more"
 
     def read(text: str) -> int:
         value = _scalar(text)
@@ -58,6 +58,13 @@ def _read_hours(text: str) -> float:
     value = _scalar(text)
     if not _is_number(value) or not 0 < value < float("inf"):
         raise BadValue(f"must be a number of hours above 0, not '{text}'")
+    return float(value)
+
+
+def _read_probability(text: str) -> float:
+    value = _scalar(text)
+    if not _is_number(value) or not 0 < value < 1:
+        raise BadValue(f"must be a number between 0 and 1, not '{text}'")
     return float(value)
 
 
@@ -171,6 +178,12 @@ def choice(*names: str, older: dict[str, str] | None = None) -> Type:
     return Type(" | ".join(names), read)
 
 
+def each(*names: str) -> Type:
+    """Return the type of words that each are one of `names`, in any letter case."""
+    one = choice(*names)
+    return Type(f"{one.name}, …", lambda text: [one.read(word) for word in _read_words(text)], " ".join, is_words=True)
+
+
 BOOLEAN = Type("0 or 1", _read_boolean, show=lambda value: str(int(value)))
 TEXT = Type("text", _read_text)
 WORDS = Type("words", _read_words, show=" ".join, is_words=True)
@@ -178,6 +191,7 @@ PATH = Type("path", _read_text, is_path=True)
 COUNT = integer(1)
 COUNT_OR_ZERO = integer(0)
 HOURS = Type("hours", _read_hours)
+PROBABILITY = Type("number from 0 to 1", _read_probability)
 GIGABYTES = Type("GB", _read_gigabytes, show="{:g}".format)
 SIZE = Type("size", _read_size, show=_show_size)
 WALLTIME = Type("HH:MM:SS", _read_walltime, show=show_time)

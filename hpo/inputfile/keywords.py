@@ -27,6 +27,7 @@ class Use(Enum):
     ALWAYS = "every run"
     SCHEDULER = "jobs of a scheduler; a local search ignores it"
     BAYESIAN = "workflow = bayesian"
+    NOTHING = "old input files; nothing depends on it"
     NOT_YET = "not used by this version"
     MISSING = "not available in this version"
 
@@ -55,10 +56,10 @@ class Keyword:
 
 
 WORKFLOW = types.choice("grid", "bayesian", "random", "qmc", older={"upf": "grid", "mlrMBO": "bayesian"})
-SAMPLER = types.choice("auto", "grid", "tpe", "gp", "cmaes", "nsga2", "random", "qmc")
+SAMPLER = types.choice("auto", *registry.SAMPLERS)
 EXECUTOR = types.choice("auto", "inline", "local", "slurm", "pbs")
 RUNNER = types.choice("auto", "python", "rscript", "bash", "command")
-PRUNER = types.choice("none", "median", "asha", "hyperband", "wilcoxon")
+PRUNER = types.choice("none", *registry.PRUNERS)
 
 #: In the order in which `hpo keywords` prints them.
 GROUPS: Mapping[str, tuple[Keyword, ...]] = {
@@ -83,7 +84,7 @@ GROUPS: Mapping[str, tuple[Keyword, ...]] = {
                 "stop when the first trials, so many, all failed with the same exception; 0: never"),
         Keyword("max_output", types.SIZE, 100_000_000, "how much of a trial's output is kept (head and tail)"),
     ),
-    "Jobs of a scheduler": (
+    "Jobs of a scheduler (a local search ignores them)": (
         Keyword("worker_type", types.TEXT, None, "kind of node or GPU: cpu, k80, p100, v100, any the site has",
                 Use.SCHEDULER, aliases=("gpu_type",)),
         Keyword("walltime", types.WALLTIME, 300, "longest time of a job: HH:MM:SS, HH:MM, D-HH:MM:SS or minutes",
@@ -111,7 +112,7 @@ GROUPS: Mapping[str, tuple[Keyword, ...]] = {
         Keyword("exec_r_module", types.TEXT, None, "module whose R runs the script", Use.NOT_YET),
         Keyword("supp_r_libs", types.TEXT, None, "folders of R packages, separated by ':'", Use.NOT_YET),
         Keyword("dl_backend", types.choice("keras", "pytorch"), None,
-                "framework of the model; the script imports its own, so that nothing depends on it", Use.NOT_YET),
+                "framework of the model, in old input files", Use.NOTHING),
         Keyword("runner", RUNNER, "auto", "how the script is run; auto: by its suffix",
                 available=("auto", *registry.RUNNERS)),
         Keyword("command", types.TEXT, None, "a command line with {name} for each hyperparameter, instead of a script",
@@ -124,20 +125,28 @@ GROUPS: Mapping[str, tuple[Keyword, ...]] = {
         Keyword("keep", types.TEXT, None, "which files of finished trials are kept", Use.MISSING),
     ),
     "Search": (
-        Keyword("sampler", SAMPLER, "auto", "who proposes hyperparameters; auto: what the workflow says",
-                available=("auto", *registry.SAMPLERS)),
-        Keyword("n_trials", types.COUNT, None, "how many trials the search has", Use.MISSING),
-        Keyword("max_hours", types.HOURS, None, "how long the search may take, in hours", Use.MISSING),
+        Keyword("sampler", SAMPLER, "auto", "who proposes hyperparameters; auto: what suits the space (docs/search.md)"),
+        Keyword("n_trials", types.COUNT, None, "how many trials the search has"),
+        Keyword("max_hours", types.HOURS, None, "how long the search may take, in hours, over all workers and restarts"),
         Keyword("design_size", types.COUNT, 10, "trials of the initial, space-filling design", Use.BAYESIAN),
         Keyword("propose_points", types.COUNT, 10, "trials in each iteration after it", Use.BAYESIAN),
         Keyword("max_iterations", types.COUNT_OR_ZERO, 10, "iterations after the initial design", Use.BAYESIAN),
         Keyword("max_budget", types.COUNT, 110,
                 "trials: min(max_budget, design_size + propose_points × max_iterations)", Use.BAYESIAN),
-        Keyword("pruner", PRUNER, "none", "who stops hopeless trials early", available=("none",)),
-        Keyword("objective", types.WORDS, ["val_loss"], "what is optimised, when the script returns several values",
-                Use.MISSING),
-        Keyword("direction", types.choice("minimize", "maximize"), "minimize", "whether less or more is better",
-                available=("minimize",)),
+        Keyword("objective", types.WORDS, ["val_loss"],
+                "what is optimised, when the script returns several values; several names: all of them"),
+        Keyword("direction", types.each("minimize", "maximize"), ["minimize"],
+                "whether less or more is better; one word, or one for each objective"),
+        Keyword("pruner", PRUNER, "none", "who stops hopeless trials early, by what the script reports"),
+        Keyword("pruner_warmup", types.COUNT_OR_ZERO, None,
+                "median, wilcoxon: first reports of each trial that are not judged (1; 2)"),
+        Keyword("pruner_startup", types.COUNT_OR_ZERO, None, "median: completed trials before any is pruned (5)"),
+        Keyword("pruner_interval", types.COUNT, None, "median: every so many reports are judged (1)"),
+        Keyword("pruner_min_steps", types.COUNT, None, "asha, hyperband: the step of the lowest rung (1)"),
+        Keyword("pruner_max_steps", types.COUNT, None, "hyperband: the steps of a whole trial (the most epochs)"),
+        Keyword("pruner_factor", types.integer(2), None,
+                "asha, hyperband: one in so many goes on from each rung (4; 3)"),
+        Keyword("pruner_threshold", types.PROBABILITY, None, "wilcoxon: the p-value below which a trial ends (0.1)"),
         Keyword("warm_start", types.TEXT, None, "experiment or CSV whose results inform the search", Use.MISSING),
         Keyword("restart_from_exp", types.TEXT, None, "experiment to go on with; 'hpo resume X003' does it",
                 Use.MISSING),
@@ -296,6 +305,10 @@ def _check_together(control: Control, file: Path, complaints: Complaints) -> Non
         given["mem_per_node"].complain("give mem_per_cpu or mem_per_node, not both", file, complaints)
 
 
+def _has_effect(row: Keyword, control: Control) -> bool:
+    return row.use is Use.BAYESIAN and control.values["workflow"] != "grid"
+
+
 def _check_use(control: Control, file: Path, complaints: Complaints) -> None:
     """Say what is given and has no effect here, or cannot be done by this version."""
     for name, assignment in control.given.items():
@@ -308,5 +321,5 @@ def _check_use(control: Control, file: Path, complaints: Complaints) -> None:
         elif row.available and value not in row.available and not (name == "workflow" and control.single_run):
             message = f"{name} = {value} is not available in this version, only {', '.join(row.available)}"
             control.unavailable.append(Complaint(message, *where))
-        elif row.use is Use.SCHEDULER or (row.use is Use.BAYESIAN and control.values["workflow"] == "grid"):
+        elif row.use in (Use.SCHEDULER, Use.NOTHING, Use.BAYESIAN) and not _has_effect(row, control):
             control.notes.append(Complaint(f"{name} is for {row.use.value}", *where))

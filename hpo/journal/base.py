@@ -44,6 +44,10 @@ class Journal(Protocol):
         """Return what all workers appended since the last call, each worker's events in their order."""
         ...
 
+    def read_so_far(self) -> Mapping[str, int]:
+        """Return how far `read_new` has come in each part of the record: name -> offset."""
+        ...
+
     def first_unclaimed(self, start: int) -> int:
         """The lowest number from `start` on whose first attempt nobody claimed, if numbers are claimed in order."""
         ...

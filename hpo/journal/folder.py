@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,10 @@ class FolderJournal:
             if name.endswith(_SUFFIX):
                 events.extend(self._read_file(name))
         return events
+
+    def read_so_far(self) -> Mapping[str, int]:
+        """How far each journal was read: file name -> bytes."""
+        return self._offsets
 
     def _read_file(self, name: str) -> Iterator[Event]:
         offset = self._offsets.get(name, 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hpo.ledger import TrialRecord
+from hpo.space import Domain, ParameterSpace
+from hpo.told import FOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +28,15 @@ class Sampler(Protocol):
     def propose(self, history: Sequence[TrialRecord], number: int) -> Proposal:
         """Return the hyperparameters of trial `number` (from 0), given what is known of the others."""
         ...
+
+
+def found(space: ParameterSpace, ask: Callable[[str, Domain], Any]) -> Proposal:
+    """Return the proposal that `ask` gives for each active domain, with the answers recorded as they were."""
+    answers: dict[str, Any] = {}
+
+    def noted(label: str, domain: Domain) -> Any:
+        answers[label] = ask(label, domain)
+        return answers[label]
+
+    params = space.suggest(noted)
+    return Proposal(params, {FOUND: answers})

@@ -14,7 +14,7 @@ from hpo.space.parameters import Domain, Parameter, SpaceError, key_of, paramete
 from hpo.space.rows import default_id
 
 #: How many combinations of values that conditions read are tried to count the points of a grid.
-MAX_COMBINATIONS = 1_000_000
+MAX_COMBINATIONS = 200_000
 
 #: How many parameters conditions may read.
 MAX_READ = 100

@@ -1,0 +1,168 @@
+"""Optuna's samplers behind `propose`: for each proposal a study rebuilt from the history, and a sampler made anew.
+
+So a proposal is a function of the history, the number and the seed, in whatever process. What Optuna would keep in its
+storage for later (the state of CMA-ES, NSGA-II's generations) travels in the record of the trial that it was kept for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from hpo.ledger import TrialRecord
+from hpo.samplers.base import Proposal, found
+from hpo.samplers.design import Design
+from hpo.space import ChoiceDomain, Domain, FloatDomain, IntDomain, ParameterSpace, Space
+from hpo.told import Kind, Told, tell, without_diverged, worst
+
+#: The key of `Proposal.system_attrs` for what Optuna keeps with a trial.
+OPTUNA = "optuna"
+#: What TPE and GP keep for other processes while a trial is proposed; its parameters say the same.
+_REDUNDANT = ("tpe:relative_params", "gp:relative_params")
+#: The constraint that failed trials violate. Every trial carries it as soon as one has failed: GP needs equal keys.
+_CONSTRAINT = "failed"
+
+_STATES = {
+    Kind.COMPLETED: TrialState.COMPLETE,
+    Kind.FAILED: TrialState.COMPLETE,
+    Kind.PRUNED: TrialState.PRUNED,
+    Kind.RUNNING: TrialState.RUNNING,
+}
+
+#: What these two cannot model is drawn at random; the user was told when the search was planned.
+_ALONE: Mapping[str, Any] = {"warn_independent_sampling": False}
+
+#: name -> the sampler with its recorded options and a seed. When Optuna is asked there are trials enough.
+_MAKERS: Mapping[str, Callable[..., BaseSampler]] = {
+    "tpe": lambda seed, **options: TPESampler(seed=seed, n_startup_trials=0, **options),
+    "gp": lambda seed, **options: GPSampler(seed=seed, n_startup_trials=1, **_ALONE, **options),
+    "cmaes": lambda seed, **options: CmaEsSampler(seed=seed, n_startup_trials=1, **_ALONE, **options),
+    "nsga2": lambda seed, **options: NSGAIISampler(seed=seed, **options),
+}
+
+
+class OptunaSampler:
+    """Proposes `design_size` points of a design, then what the model says.
+
+    options, as recorded: design_size; startup (so many trials must have ended before the model is asked, until then the
+    design goes on); directions; objectives; model: name and optuna (the arguments of Optuna's class); later: another
+    such, with `from`, the number of trials from which on it takes over.
+    warm: trials of earlier experiments, which the model knows from the beginning.
+    """
+
+    needs_history = True
+
+    def __init__(self, space: Space, options: Mapping[str, Any], seed: int, warm: Sequence[Told] = ()) -> None:
+        assert isinstance(space, ParameterSpace)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._space = space
+        self._seed = seed
+        self._options = options
+        self._warm = warm
+        self._signs = [-1 if direction == "maximize" else 1 for direction in options["directions"]]
+        self._design = Design(space, max(options["design_size"], options["startup"]), seed)
+        self._distributions = {label: _distribution(domain) for label, domain in space.domains().items()}
+        self._frozen: dict[int, tuple[Any, FrozenTrial]] = {}
+
+    def propose(self, history: Sequence[TrialRecord], number: int) -> Proposal:
+        """Return the hyperparameters of trial `number`, and what Optuna wants to find again."""
+        if number < self._options["design_size"]:
+            return self._design.propose(number)
+        others = [*self._warm, *(one for one in tell(history, self._options["objectives"]) if one.number != number)]
+        told = without_diverged(others, self._signs)
+        if sum(one.kind is not Kind.RUNNING for one in told) < self._options["startup"]:
+            return self._design.propose(number)
+        model = self._model(number)
+        with _quiet(), _one_thread() if model["name"] == "gp" else contextlib.nullcontext():
+            return self._ask(self._study(model, told, number))
+
+    def _model(self, number: int) -> Mapping[str, Any]:
+        later = self._options.get("later")
+        model: Mapping[str, Any] = later if later and number >= later["from"] else self._options["model"]
+        return model
+
+    def _study(self, model: Mapping[str, Any], told: Sequence[Told], number: int) -> Study:
+        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
+        sampler = _MAKERS[model["name"]](seed, **model["optuna"])
+        study = optuna.create_study(sampler=sampler, directions=self._options["directions"])
+        failed_values = worst(told, self._signs)
+        constrained = any(one.kind is Kind.FAILED for one in told)
+        study.add_trials([self._freeze(one, failed_values, constrained) for one in told])
+        return study
+
+    def _freeze(self, one: Told, failed_values: Sequence[float], constrained: bool) -> FrozenTrial:
+        """Optuna's record of a trial; what cannot change any more is kept for the next proposal."""
+        key = (one.kind, constrained, one.values or failed_values)
+        kept = self._frozen.get(one.number)
+        if kept is not None and kept[0] == key and one.kind is not Kind.RUNNING:
+            return kept[1]
+        failed = one.kind is Kind.FAILED
+        finished = one.kind in (Kind.COMPLETED, Kind.FAILED)
+        frozen = create_trial(
+            state=_STATES[one.kind],
+            values=(failed_values if failed else one.values) if finished else None,
+            params=dict(one.found),
+            distributions={label: self._distributions[label] for label in one.found},
+            system_attrs=dict(one.attrs.get(OPTUNA, {})),
+            intermediate_values=dict(one.reports),
+            constraints={_CONSTRAINT: 1.0 if failed else -1.0} if constrained else None,
+        )
+        self._frozen[one.number] = key, frozen
+        return frozen
+
+    def _ask(self, study: Study) -> Proposal:
+        trial = study.ask()
+        proposal = found(self._space, lambda label, domain: _suggest(trial, label, domain))
+        kept = study.get_trials(deepcopy=False)[-1].system_attrs
+        attrs = {key: value for key, value in kept.items() if not key.startswith(_REDUNDANT)}
+        return Proposal(proposal.params, {**proposal.system_attrs, **({OPTUNA: attrs} if attrs else {})})
+
+
+def _distribution(domain: Domain) -> BaseDistribution:
+    match domain:
+        case ChoiceDomain(choices):
+            return CategoricalDistribution(choices)
+        case IntDomain(low, high, log, step):
+            return IntDistribution(low, high, log, step)
+        case FloatDomain(low, high, log, step):
+            return FloatDistribution(low, high, log, step)
+
+
+def _suggest(trial: optuna.Trial, label: str, domain: Domain) -> Any:
+    match domain:
+        case ChoiceDomain(choices):
+            return trial.suggest_categorical(label, choices)
+        case IntDomain(low, high, log, step):
+            return trial.suggest_int(label, low, high, log=log, step=step)
+        case FloatDomain(low, high, log, step):
+            return trial.suggest_float(label, low, high, log=log, step=step)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna warns of what is experimental at every proposal; the choice was made and is recorded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """GP's linear algebra on one thread: the same sums everywhere, and the node's other cores are the trials'."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,237 @@
+"""The plan of a search: who proposes, how many trials, what is optimised, who prunes. Made from the input file."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hpo import pruners, samplers
+from hpo.errors import Complaints
+from hpo.inputfile import InputFile
+from hpo.samplers import choice
+from hpo.space import ParameterSpace, Space, SpaceError
+
+#: The keywords of CANDLE that say how many trials there are.
+_CANDLE_BUDGET = ("propose_points", "max_iterations", "max_budget")
+_EPOCHS = ("epochs", "nb_epochs", "num_epochs", "n_epochs")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What experiment.json keeps of the plan.
+
+    n_trials: None when only max_hours ends the search. sampler: its name, options and Optuna's version. pruner: its
+    name and options, or None. max_hours: of all workers and restarts together.
+    notes: why it is so, for `hpo check`; not kept.
+    """
+
+    n_trials: int | None
+    sampler: Mapping[str, Any]
+    objectives: tuple[str, ...] = ("val_loss",)
+    directions: tuple[str, ...] = ("minimize",)
+    pruner: Mapping[str, Any] | None = None
+    max_hours: float | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON types, without the notes."""
+        tree = asdict(self)
+        del tree["notes"]
+        return tree
+
+
+def plan(given: InputFile, file: Path, complaints: Complaints) -> Search | None:
+    """Make the plan for an input file, called `file` in complaints; None after a complaint."""
+    return _Planner(given, file, complaints).plan()
+
+
+class _Planner:
+    """Reads the keywords of a search together; each mistake goes to the line of its keyword."""
+
+    def __init__(self, given: InputFile, file: Path, complaints: Complaints) -> None:
+        self._given = given
+        self._file = file
+        self._control = given.control
+        self._complaints = complaints
+        self._failed = False
+        self._notes: list[str] = []
+
+    def plan(self) -> Search | None:
+        directions = self._directions()
+        pruner = self._pruner()
+        n_trials = self._n_trials()
+        sampler = self._sampler(directions, pruner is not None, n_trials)
+        if self._failed or sampler is None:
+            return None
+        return Search(
+            n_trials=n_trials,
+            sampler=sampler,
+            objectives=tuple(self._control["objective"]),
+            directions=directions,
+            pruner=pruner,
+            max_hours=self._control["max_hours"],
+            notes=tuple(self._notes),
+        )
+
+    # --- how many trials ----------------------------------------------------------------------------------------------
+
+    def _n_trials(self) -> int | None:
+        control, space = self._control, self._given.space
+        match control["workflow"]:
+            case "grid":
+                limits = [_grid_size(space)]
+            case "bayesian":
+                limits = [self._candle_budget()]
+            case _:
+                limits = [self._if_given("max_budget")]
+        samples = space.samples if isinstance(space, ParameterSpace) else None
+        known = [limit for limit in (*limits, control["n_trials"], samples) if limit is not None]
+        if not known and control["max_hours"] is None:
+            message = f"workflow = {control['workflow']} needs its number of trials, such as n_trials = 50"
+            self._error("workflow", message)
+        return min(known, default=None)
+
+    def _candle_budget(self) -> int | None:
+        """CANDLE's own limit; its defaults do not hold where the number of trials is said in another way."""
+        control, space = self._control, self._given.space
+        said = control["n_trials"] is not None or (isinstance(space, ParameterSpace) and space.samples is not None)
+        if said and not any(name in self._given.given for name in _CANDLE_BUDGET):
+            return None
+        iterated = control["design_size"] + control["propose_points"] * control["max_iterations"]
+        return int(min(control["max_budget"], iterated))
+
+    def _if_given(self, name: str) -> Any:
+        return self._control[name] if name in self._given.given else None
+
+    # --- who proposes -------------------------------------------------------------------------------------------------
+
+    def _sampler(self, directions: tuple[str, ...], pruned: bool, n_trials: int | None) -> dict[str, Any] | None:
+        workflow, asked = self._control["workflow"], self._control["sampler"]
+        if workflow != "bayesian" and asked not in ("auto", workflow):
+            message = f"workflow = {workflow} says who proposes; sampler = {asked} is for workflow = bayesian"
+            self._error("sampler", message)
+            return None
+        if workflow == "grid":
+            return {"name": "grid", "options": {}}
+        space = self._given.space
+        assert isinstance(space, ParameterSpace)  # or the reader would have complained
+        if not space.domains():
+            self._error("workflow", f"there is nothing to search for {workflow}: each parameter has one value")
+            return None
+        task = choice.Task(space, len(directions), pruned, n_trials)
+        return self._suited(workflow if workflow != "bayesian" else asked, task, directions)
+
+    def _suited(self, asked: str, task: choice.Task, directions: tuple[str, ...]) -> dict[str, Any] | None:
+        if asked == "grid":
+            self._error("sampler", "sampler = grid is for workflow = grid")
+            return None
+        name = asked
+        if asked == "auto":
+            name, why = choice.automatic(task)
+            self._notes.append(f"sampler = auto is {name} here: {why}")
+        keyword = "sampler" if "sampler" in self._given.given else "workflow"
+        if (objection := choice.objection(name, task)) is not None:
+            self._error(keyword, f"sampler = {name} {objection}")
+            return None
+        if (reservation := choice.reservation(name, task)) is not None:
+            self._warn(keyword, f"sampler = {name} {reservation}")
+        return {"name": name, **self._options(name, task, directions, switches=asked == "auto")}
+
+    def _options(self, name: str, task: choice.Task, directions: tuple[str, ...], *, switches: bool) -> dict[str, Any]:
+        if name not in samplers.LEARNING:
+            return {"options": {}}
+        # CMA-ES and NSGA-II make generations of their own, and would know nothing of a design.
+        design = self._control["design_size"] if name in ("tpe", "gp") else 0
+        recorded: dict[str, Any] = {
+            "design_size": design,
+            "startup": min(design, 10),
+            "objectives": list(self._control["objective"]),
+            "directions": list(directions),
+            "model": {"name": name, "optuna": choice.options(name, task)},
+        }
+        if switches and name == "gp":
+            recorded["later"] = {"from": choice.GP_TRIALS, "name": "tpe", "optuna": choice.options("tpe", task)}
+        return {"options": recorded, "optuna": importlib.metadata.version("optuna")}
+
+    # --- what is optimised, who prunes --------------------------------------------------------------------------------
+
+    def _directions(self) -> tuple[str, ...]:
+        objectives, directions = self._control["objective"], self._control["direction"]
+        if len(set(objectives)) < len(objectives):
+            self._error("objective", "objective names one value twice")
+        if len(directions) not in (1, len(objectives)):
+            message = f"direction has {len(directions)} words for {len(objectives)} objectives; give one or as many"
+            self._error("direction", message)
+        return tuple(directions) if len(directions) == len(objectives) else (directions[0],) * len(objectives)
+
+    def _pruner(self) -> dict[str, Any] | None:
+        name = self._control["pruner"]
+        known = {} if name == "none" else pruners.TABLE[name].options
+        asked = [keyword for keyword in self._given.given if keyword.startswith("pruner_")]
+        for keyword in asked:
+            if keyword.removeprefix("pruner_") not in known:
+                takes = ", ".join(f"pruner_{option}" for option in known) or "none"
+                self._error(keyword, f"{keyword} is no option of pruner = {name}; it has {takes}")
+        if name == "none":
+            return None
+        if len(self._control["objective"]) > 1:
+            self._error("pruner", f"pruner = {name} judges one objective, not {len(self._control['objective'])}")
+        options = {option: self._pruner_option(option, value) for option, value in known.items()}
+        if "max_steps" in options and options["max_steps"] is None:
+            options["max_steps"] = self._epochs()
+        if "max_steps" in options:
+            self._check_steps(name, options)
+        return {"name": name, "options": options}
+
+    def _pruner_option(self, option: str, otherwise: Any) -> Any:
+        value = self._control[f"pruner_{option}"]
+        return otherwise if value is None else value
+
+    def _epochs(self) -> int | None:
+        """The most epochs that a trial may have, where the input file says so."""
+        for name in _EPOCHS:
+            values = [self._given.defaults.get(name), *_largest(self._given.space, name)]
+            whole = [value for value in values if isinstance(value, int) and not isinstance(value, bool) and value > 0]
+            if whole:
+                return max(whole)
+        return None
+
+    def _check_steps(self, name: str, options: Mapping[str, Any]) -> None:
+        if options["max_steps"] is None:
+            self._error("pruner", f"pruner = {name} needs the steps of a whole trial: pruner_max_steps = N")
+        elif options["max_steps"] < options["min_steps"]:
+            self._error("pruner", f"pruner = {name}: pruner_max_steps is below pruner_min_steps")
+
+    # --- complaints ---------------------------------------------------------------------------------------------------
+
+    def _error(self, keyword: str, message: str) -> None:
+        self._failed = True
+        self._complaints.error(message, *self._place(keyword))
+
+    def _warn(self, keyword: str, message: str) -> None:
+        self._complaints.warn(message, *self._place(keyword))
+
+    def _place(self, keyword: str) -> tuple[Path | None, int | None]:
+        """Where a keyword stands; the file as a whole when it was not given."""
+        _, _, line = self._given.given.get(keyword, "").rpartition(":")
+        return (None, None) if line == "command line" else (self._file, int(line) if line.isdigit() else None)
+
+
+def _grid_size(space: Space) -> int | None:
+    try:
+        return space.size()
+    except SpaceError:  # the reader has said so
+        return None
+
+
+def _largest(space: Space, name: str) -> list[Any]:
+    """The values among which is the largest of a parameter, where it has an end of them."""
+    if not isinstance(space, ParameterSpace):
+        return [space.point(number).get(name) for number in range(min(space.size(), 1000))]
+    parameter = next((p for p in space.parameters if p.name == name), None)
+    if parameter is None or not parameter.count:
+        return []
+    return [parameter.value(index) for index in (*range(min(parameter.count, 1000)), parameter.count - 1)]
