@@ -226,8 +226,9 @@ class _Value:
         if kind in ("blank", "newline"):
             self._in_item = False
             return
-        if kind != "comma" and not self.brackets and not self._in_item:
-            self._items += kind != "close"
+        outside = len(self.brackets) == (kind == "open")  # an opening bracket is already counted there
+        if outside and not self._in_item and kind not in ("comma", "close"):
+            self._items += 1
         self._in_item = kind != "comma"
         self.fortran = self.fortran and self._is_fortran(kind, text)
         self._last = kind

@@ -11,7 +11,7 @@ from hpo.errors import did_you_mean
 from hpo.inputfile.values import BadValue
 
 _REFERENCE = re.compile(
-    r"\$\((?P<command>[^)]*)\)?|\$\{(?P<braced>[^}]*)\}?|\$(?P<name>[A-Za-z_]\w*)|(?P<tick>`)", re.ASCII
+    r"\$\((?P<command>[^)]*)\)?|\$\{(?P<braced>[^}]*)\}?|\$(?P<name>[A-Za-z_]\w*)|(?P<tick>`[^`]*`?)", re.ASCII
 )
 _HOME = re.compile(r"~[\w.-]*(?=/|\Z)")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 from hpo.errors import Complaints, did_you_mean
@@ -66,7 +66,7 @@ def _spans(lines: list[bytes], file: Path, complaints: Complaints) -> Iterator[t
     headers = [i for i, line in enumerate(lines) if _opens(line)]
     outside = headers[0] if headers else len(lines)
     _refuse_text(lines, 0, outside, file, complaints)
-    yield from zip(headers, [*headers[1:], len(lines)], strict=True)
+    yield from pairwise([*headers, len(lines)])
 
 
 def _opens(line: bytes) -> bool:
@@ -92,11 +92,16 @@ def _cut(lines: list[bytes], start: int, end: int, file: Path, complaints: Compl
     else:
         _refuse_text(lines, start + length + 1, end, file, complaints)
         body = body[:length]
-    if name not in NAMES:
-        wanted = did_you_mean(name, NAMES) or f" The sections are {', '.join('&' + known for known in NAMES)}."
-        complaints.error(f"unknown section &{name}.{wanted}", file, start + 1)
-        return None
-    return Section(name, start + 1, start + 1, b"\n".join(body))
+    meant = name if name in NAMES else _misspelt(name, file, start + 1, complaints)
+    return Section(meant, start + 1, start + 1, b"\n".join(body)) if meant else None
+
+
+def _misspelt(name: str, file: Path, line: int, complaints: Complaints) -> str | None:
+    """Complain of an unknown section; return the one that was probably meant, so that its mistakes are found, too."""
+    near = did_you_mean(name, NAMES)
+    wanted = near or f" The sections are {', '.join('&' + known for known in NAMES)}."
+    complaints.error(f"unknown section &{name}.{wanted}", file, line)
+    return next((known for known in NAMES if repr(known) in near), None)
 
 
 def _length(body: list[bytes]) -> int | None:

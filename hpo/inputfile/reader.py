@@ -52,9 +52,9 @@ class Reader:
         control = self._control(sections.get("control"))
         self._require(sections, control)
         before = len(self._complaints.errors)
+        defaults = self._defaults(sections.get("default_model"), control)
         space = self._space(sections.get("param_space"), control)
         names = space.names if space else []
-        defaults = self._defaults(sections.get("default_model"), control)
         values_known = space is not None and len(self._complaints.errors) == before
         self._overrides.check(defaults, names, self._complaints)
         defaults |= self._overriding_defaults(defaults)

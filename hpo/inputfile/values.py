@@ -28,7 +28,7 @@ _PREFIXED = re.compile(r"[+-]?0[xob][\da-f]+", re.IGNORECASE | re.ASCII)
 _KIND = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[ed][+-]?\d+)?_\w+", re.IGNORECASE | re.ASCII)
 _SIGNED_EXPONENT = re.compile(r"[+-]?(?:\d++\.\d*+|\.\d++)[+-]\d+", re.ASCII)
 _CALL = re.compile(r"[^\W\d][\w.]*\(.*\)", re.DOTALL)
-_ARITHMETIC = re.compile(r"(?=\D*\d)(?=[^*/+%]*[*/+%])[\d.()eE_\s*/+%-]+", re.ASCII)
+_ARITHMETIC = re.compile(r"(?=\D*\d)(?=[^*/+%]*[*/+%]+\s*[-\d.(])[\d.()eE_\s*/+%-]+", re.ASCII)
 _REPEAT = re.compile(r"(?<![\w.])(\d+)\*", re.ASCII)
 _INDEX = re.compile(r"\d+", re.ASCII)
 

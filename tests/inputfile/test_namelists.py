@@ -105,7 +105,7 @@ digits = st.from_regex(r"[0-9]{1,6}", fullmatch=True)
 numbers = st.one_of(
     st.integers().map(str),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
-    st.builds("{}{}.{}{}".format, st.sampled_from(["", "+", "-"]), digits, digits, st.sampled_from(["", "d0", "D-2", "e+3"])),
+    st.builds("{}{}.{}{}".format, st.sampled_from(["", "+", "-"]), digits, digits, st.sampled_from(["", "d0", "e+3"])),
     st.builds("{}.".format, digits),
     st.builds(".{}".format, digits),
 )
