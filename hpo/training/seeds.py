@@ -27,7 +27,8 @@ def get_state() -> dict[str, Any]:
     """Return the states of all generators of the modules imported so far, as something that can be pickled."""
     state: dict[str, Any] = {"random": random.getstate()}
     if numpy := sys.modules.get("numpy"):
-        state["numpy"] = numpy.random.get_state()
+        name, keys, *position = numpy.random.get_state()
+        state["numpy"] = (name, keys.tolist(), *position)  # plain numbers: torch then reads them without pickle
     if torch := sys.modules.get("torch"):
         state["torch"] = torch.get_rng_state()
         if torch.cuda.is_initialized():

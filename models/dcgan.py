@@ -1,0 +1,473 @@
+"""A deep convolutional GAN (Radford, Metz & Chintala 2016, https://arxiv.org/abs/1511.06434).
+
+Networks, initialisation and defaults are those of the pytorch tutorial. `run(hyperparams)` trains it and returns its
+validation loss: MMD^2 between generated images and real ones held out from training, in the feature space of a small
+fixed network (image_scores.py; lower is better). The losses of generator and discriminator are logged and never
+returned: they say how the two stand to each other, not how good the images are. By hand:
+
+    python models/dcgan.py --dataset fashion_mnist --image-size 32 --ngf 16 --ndf 16 --epochs 4 --output-dir first
+    python models/dcgan.py sample --checkpoint first/checkpoints/checkpoint_4.pt --grid 8 -o samples.png
+    python models/dcgan.py slerp --checkpoint first/checkpoints/checkpoint_4.pt --frames 60 -o walk.gif
+
+The first command with `--resume` goes on at the epoch after the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import image_data
+from image_scores import Yardstick, feature_network
+from latent_space import walk
+from model_settings import check, from_command_line, from_hyperparams, is_real, is_whole, pick_device, use_threads
+
+try:
+    from hpo import training
+except ImportError:  # the script also runs where hpo is not installed: nobody listens, nothing is kept
+    training = SimpleNamespace(
+        seed_everything=torch.manual_seed,
+        report=lambda *_: False,
+        checkpoint=SimpleNamespace(restore=lambda: None, save=lambda *_, **__: None),
+    )
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+
+@dataclass
+class Settings:
+    """Every hyperparameter and its default. A trial's dictionary may hold any of them; others are ignored."""
+
+    dataset: str = "fashion_mnist"  # mnist, cifar10, digits, fake, or folder: all pictures below data_folder
+    data_folder: str = ""  # where the data set is; empty: $HPO_DATA, else the user's cache
+    skip_damaged: bool = False  # leave out pictures that cannot be decoded
+    image_size: int = 64  # pixels; a power of two from 16
+    channels: int = 0  # 1 or 3; 0: as the data set has, 3 for a folder
+    validation: int = 2000  # real images held out to compare with; of small data sets at most a fifth
+    epochs: int = 5
+    batch_size: int = 128
+    nz: int = 100  # size of the latent vector
+    ngf: int = 64  # channels of the generator's last hidden layer; each layer before has twice as many
+    ndf: int = 64  # channels of the discriminator's first layer; each layer after has twice as many
+    optimizer: str = "adam"  # or adamw
+    lr: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+    precision: str = "float32"  # or bfloat16: autocast
+    log_every: int = 100  # steps between two lines with the losses
+    save_every: int = 1  # epochs between two checkpoints and pictures
+    keep: int = 2  # checkpoints that stay, the newest ones
+    tensorboard: bool = False  # scalars in output_dir/tensorboard
+    profile: bool = False  # a trace of the first steps in output_dir/trace.json
+    device: str = "auto"  # the accelerator if there is one; or cpu, cuda, cuda:1, mps
+    threads: int = 0  # of the CPU; 0: as the environment says, else 1
+    seed: int | None = None  # None: rng_seed, which hpo sets for each trial
+    rng_seed: int = 1
+    output_dir: str = "."  # the run's folder
+
+    def __post_init__(self) -> None:
+        """ValueError with a sentence for every impossible value."""
+        whole = ("epochs", "batch_size", "nz", "ngf", "ndf", "validation", "log_every", "save_every", "keep")
+        size = self.image_size
+        rules = {name: (is_whole(getattr(self, name)), "a whole number from 1") for name in whole}
+        rules |= {
+            "image_size": (is_whole(size) and size >= 16 and size & (size - 1) == 0, "a power of two from 16"),
+            "channels": (self.channels in (0, 1, 3), "1 or 3"),
+            "lr": (is_real(self.lr) and self.lr > 0, "a number above 0"),
+            "beta1": (is_real(self.beta1) and self.beta1 < 1, "a number from 0, below 1"),
+            "beta2": (is_real(self.beta2) and self.beta2 < 1, "a number from 0, below 1"),
+            "weight_decay": (is_real(self.weight_decay), "a number from 0"),
+            "optimizer": (self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
+            "precision": (self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
+        }
+        check(self, rules)
+
+
+class Generator(nn.Sequential):
+    """(B, nz, 1, 1) -> (B, channels, size, size), -1 to 1."""
+
+    def __init__(self, nz: int, ngf: int, channels: int, size: int) -> None:
+        width = ngf * size // 8  # the layer of 4x4 pixels; halved whenever the side doubles
+        layers: list[nn.Module] = [nn.ConvTranspose2d(nz, width, 4, bias=False), nn.BatchNorm2d(width), nn.ReLU(True)]
+        while width > ngf:
+            layers += [_up(width, width // 2), nn.BatchNorm2d(width // 2), nn.ReLU(True)]
+            width //= 2
+        super().__init__(*layers, _up(ngf, channels), nn.Tanh())
+        self.apply(_initialise)
+
+
+class Discriminator(nn.Sequential):
+    """(B, channels, size, size) -> (B, 1, 1, 1), the logit that an image is real."""
+
+    def __init__(self, ndf: int, channels: int, size: int) -> None:
+        layers: list[nn.Module] = [_down(channels, ndf), nn.LeakyReLU(0.2, inplace=True)]
+        width = ndf
+        while width < ndf * size // 8:
+            layers += [_down(width, width * 2), nn.BatchNorm2d(width * 2), nn.LeakyReLU(0.2, inplace=True)]
+            width *= 2
+        super().__init__(*layers, nn.Conv2d(width, 1, 4, bias=False))
+        self.apply(_initialise)
+
+
+def _up(n_in: int, n_out: int) -> nn.Module:
+    return nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1, bias=False)
+
+
+def _down(n_in: int, n_out: int) -> nn.Module:
+    return nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=False)
+
+
+def _initialise(layer: nn.Module) -> None:
+    """Normal weights: convolutions N(0, 0.02), batch norm N(1, 0.02)."""
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(layer.weight, 0.0, 0.02)
+    elif isinstance(layer, nn.BatchNorm2d):
+        nn.init.normal_(layer.weight, 1.0, 0.02)
+
+
+class Data:
+    """The training images as bytes, on the device when they fit there, and the real images to compare with."""
+
+    def __init__(self, settings: Settings, device: torch.device) -> None:
+        images = load_images(settings)
+        count = min(settings.validation, len(images.train) // 5)
+        train, held_out = image_data.hold_out(torch.arange(len(images.train)), count)
+        self.labels = None if images.labels is None else images.labels[train]
+        self.train = images.train[train]
+        if len(self.train) < settings.batch_size:
+            raise ValueError(f"batch_size = {settings.batch_size} is more than the {len(self.train)} training images")
+        if count < 2:
+            raise ValueError(f"{len(images.train)} images are too few to hold some out for validation")
+        self.validation = normalised(images.train[held_out].to(device))
+        self.channels = self.train.shape[1]
+        self.device = device
+        self.store = self.train.to(device) if fits(self.train, device) else self.train
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """Yield all whole batches of a random order, (size, C, H, W), -1 to 1."""
+        order = torch.randperm(len(self.store)).to(self.store.device)
+        for index in order.split(size)[: len(order) // size]:
+            images = self.store[index].to(self.device, non_blocking=True)
+            yield normalised(images).contiguous(memory_format=torch.channels_last)
+
+
+def load_images(settings: Settings) -> image_data.Images:
+    """Return the data set at the right size. ValueError when it has not the channels that are asked for."""
+    if settings.dataset == "folder":
+        if not settings.data_folder:
+            raise ValueError("dataset = 'folder' needs data_folder, the folder of the pictures")
+        channels = settings.channels or 3
+        return image_data.load_folder(
+            settings.data_folder, settings.image_size, channels, skip_damaged=settings.skip_damaged
+        )
+    images = image_data.load(settings.dataset, settings.data_folder)
+    if settings.channels not in (0, images.train.shape[1]):
+        raise ValueError(f"channels = {settings.channels}, but {settings.dataset} has {images.train.shape[1]}")
+    return image_data.resized(images, settings.image_size)
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Bytes to -1 … 1, the range of the generator."""
+    return images.float().div_(127.5).sub_(1)
+
+
+def fits(images: Tensor, device: torch.device) -> bool:
+    """Whether the images take less than half of the device's free memory."""
+    return device.type != "cuda" or images.numel() < torch.cuda.mem_get_info(device)[0] // 2
+
+
+class Trainer:
+    """The two networks, their optimisers, and one step of each."""
+
+    def __init__(self, settings: Settings, channels: int, device: torch.device) -> None:
+        self.settings = settings
+        self.device = device
+        networks = (
+            Generator(settings.nz, settings.ngf, channels, settings.image_size),
+            Discriminator(settings.ndf, channels, settings.image_size),
+        )
+        self.g, self.d = (network.to(device, memory_format=torch.channels_last) for network in networks)
+        self.optimizer_g, self.optimizer_d = self._optimizer(self.g), self._optimizer(self.d)
+        self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
+
+    def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        s = self.settings
+        options = {"lr": s.lr, "betas": (s.beta1, s.beta2), "weight_decay": s.weight_decay, "fused": True}
+        return OPTIMIZERS[s.optimizer](network.parameters(), **options)
+
+    def latents(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """(count, nz, 1, 1), standard normal; the same on every device when a generator (of the CPU) is given."""
+        device = self.device if generator is None else None
+        return torch.randn(count, self.settings.nz, 1, 1, generator=generator, device=device).to(self.device)
+
+    def step(self, real: Tensor) -> Tensor:
+        """Train both networks on a batch (B, C, H, W); return (loss_D, loss_G), detached: nothing waits for them."""
+        self.optimizer_d.zero_grad()
+        with self.autocast:
+            fake = self.g(self.latents(len(real)))
+            loss_d = against(self.d(real), 1.0) + against(self.d(fake.detach()), 0.0)
+        loss_d.backward()
+        self.optimizer_d.step()
+
+        self.optimizer_g.zero_grad()
+        self.d.requires_grad_(False)  # their gradients would be computed for nothing
+        with self.autocast:
+            loss_g = against(self.d(fake), 1.0)
+        loss_g.backward()
+        self.optimizer_g.step()
+        self.d.requires_grad_(True)
+        return torch.stack([loss_d.detach(), loss_g.detach()])
+
+    @torch.no_grad()
+    def generate(self, latents: Tensor) -> Tensor:
+        """Images of these latents, -1 to 1; the generator is left in training mode."""
+        self.g.eval()
+        images = torch.cat([self.g(z).float() for z in latents.split(250)])
+        self.g.train()
+        return images
+
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint needs beside the random number generators."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state` returned."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {"g": self.g, "d": self.d, "optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
+
+
+def against(logits: Tensor, target: float) -> Tensor:
+    """Binary cross-entropy of all logits against one target."""
+    logits = logits.float()
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def fit(trainer: Trainer, data: Data, yardstick: Yardstick, log: Log) -> float:
+    """Train and return MMD^2 of the last epoch. FloatingPointError when the networks no longer give numbers."""
+    settings, folder = trainer.settings, Path(trainer.settings.output_dir)
+    fixed = trainer.latents(len(data.validation), torch.Generator().manual_seed(0))
+    epoch, score = 0, math.nan
+    image_data.save_grid((data.validation[:64] + 1) / 2, folder / "real.png")
+    if saved := training.checkpoint.restore():
+        trainer.load_state(saved)
+        epoch, score = saved["epoch"], saved["score"]
+    while epoch < settings.epochs:
+        epoch += 1
+        train_epoch(trainer, data, log, epoch)
+        images = trainer.generate(fixed)
+        scores = yardstick.score(images)
+        score = scores["mmd2"]
+        log.epoch(epoch, scores)
+        if not math.isfinite(score):
+            raise FloatingPointError(f"diverged: MMD^2 is {score} after epoch {epoch}")
+        stop = training.report(epoch, score)
+        if stop or epoch % settings.save_every == 0 or epoch == settings.epochs:
+            image_data.save_grid((images[:64] + 1) / 2, folder / f"generated_{epoch}.png")
+            state = {"epoch": epoch, "score": score, "settings": asdict(settings), "channels": data.channels}
+            training.checkpoint.save({**state, **trainer.state()}, step=epoch, keep=settings.keep)
+        if stop:
+            break
+    return score
+
+
+def train_epoch(trainer: Trainer, data: Data, log: Log, epoch: int) -> None:
+    """One pass over the training images."""
+    every, size = trainer.settings.log_every, trainer.settings.batch_size
+    losses, count = torch.zeros(2, device=data.device), 0
+    steps = len(data.store) // size
+    for step, real in enumerate(data.batches(size), start=1):
+        losses += trainer.step(real)
+        count += 1
+        if step % every == 0 or step == steps:
+            log.losses(epoch, step, steps, (losses / count).tolist())
+            losses.zero_()
+            count = 0
+        log.profiled_step()
+
+
+class Log:
+    """Lines on the terminal, and what was asked for beside: TensorBoard scalars, a profiler's trace."""
+
+    PROFILED = 20  # steps
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = Path(settings.output_dir)
+        self._began = time.perf_counter()
+        self._board = _summary_writer(self._folder / "tensorboard") if settings.tensorboard else None
+        self._profiler = torch.profiler.profile() if settings.profile else None
+        self._left = self.PROFILED
+        if self._profiler:
+            self._profiler.start()
+
+    def losses(self, epoch: int, step: int, steps: int, losses: list[float]) -> None:
+        """The losses are means since the last line."""
+        loss_d, loss_g = losses
+        print(f"epoch {epoch} step {step}/{steps}: loss_D {loss_d:.4f} loss_G {loss_g:.4f}", flush=True)
+        if self._board:
+            at = (epoch - 1) * steps + step
+            self._board.add_scalars("loss", {"D": loss_d, "G": loss_g}, at)
+
+    def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
+        """The scores of an epoch."""
+        text = " ".join(f"{name} {value:.5f}" for name, value in scores.items())
+        print(f"epoch {epoch}: {text} ({time.perf_counter() - self._began:.1f} s)", flush=True)
+        for name, value in scores.items() if self._board else ():
+            self._board.add_scalar(name, value, epoch)
+
+    def profiled_step(self) -> None:
+        """Count a step; the trace is written after the first few."""
+        if self._profiler:
+            self._left -= 1
+            if not self._left:
+                self.close()
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+        profiler, self._profiler = self._profiler, None
+        if profiler:
+            profiler.stop()
+            profiler.export_chrome_trace(str(self._folder / "trace.json"))
+        if self._board:
+            self._board.flush()
+
+
+def _summary_writer(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ValueError("tensorboard = true needs the package tensorboard: install it") from None
+    return SummaryWriter(str(folder))
+
+
+def experiment_folder(folder: Path) -> Path:
+    """Where all trials of an experiment find what they share, somewhere above their own folders; by hand `folder`."""
+    above = (p for p in folder.absolute().parents if (p / "experiment.json").exists())
+    return next(above, folder)
+
+
+def run(hyperparams: Mapping[str, Any]) -> dict[str, float]:
+    """Train with `hyperparams` (see Settings); return {"val_loss": MMD^2 on real images held out from training}.
+
+    ValueError for an impossible value, FileNotFoundError without data, FloatingPointError when the training diverges.
+    """
+    settings = from_hyperparams(Settings, hyperparams)
+    folder = Path(settings.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    use_threads(settings.threads)
+    training.seed_everything(settings.rng_seed if settings.seed is None else settings.seed)
+    device = pick_device(settings.device)
+    data = Data(settings, device)
+    network = feature_network(data.train, data.labels, experiment_folder(folder) / "features", device)
+    yardstick = Yardstick(data.validation, network)
+    trainer = Trainer(settings, data.channels, device)
+    with contextlib.closing(Log(settings)) as log:
+        return {"val_loss": fit(trainer, data, yardstick, log)}
+
+
+# -- from a checkpoint: samples, and walks through the latent space
+
+
+def load_generator(path: str | Path) -> tuple[Generator, int]:
+    """Return the generator in a checkpoint, in evaluation mode, and nz. ValueError when it is none of dcgan.py."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state"]
+        settings = Settings(**state["settings"])
+        generator = Generator(settings.nz, settings.ngf, state["channels"], settings.image_size)
+        generator.load_state_dict(state["g"])
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is no checkpoint of dcgan.py ({type(error).__name__})") from error
+    return generator.eval(), settings.nz
+
+
+@torch.no_grad()
+def sample(arguments: argparse.Namespace) -> None:
+    """Write a picture of grid x grid generated images."""
+    generator, nz = load_generator(arguments.checkpoint)
+    torch.manual_seed(arguments.seed)
+    images = generator(torch.randn(arguments.grid**2, nz, 1, 1))
+    image_data.save_grid((images + 1) / 2, arguments.output or "samples.png", columns=arguments.grid)
+
+
+@torch.no_grad()
+def walk_picture(arguments: argparse.Namespace) -> None:
+    """Write a moving picture of a closed walk; all frames share one normalisation, that of the generator's range."""
+    generator, nz = load_generator(arguments.checkpoint)
+    torch.manual_seed(arguments.seed)
+    latents = walk(torch.randn(arguments.anchors, nz), arguments.frames).view(-1, nz, 1, 1)
+    pixels = ((torch.cat([generator(z) for z in latents.split(50)]) + 1) * 127.5).round().byte()
+    zoom = max(1, 128 // pixels.shape[-1])
+    pixels = pixels.repeat_interleave(zoom, 2).repeat_interleave(zoom, 3).permute(0, 2, 3, 1).squeeze(-1).numpy()
+    first, *others = [Image.fromarray(frame) for frame in pixels]
+    first.save(arguments.output or "walk.gif", save_all=True, append_images=others, duration=50, loop=0)
+
+
+def picture_arguments(words: list[str]) -> argparse.Namespace:
+    """Read `sample …` and `slerp …`."""
+    parser = argparse.ArgumentParser(prog="dcgan.py")
+    verbs = parser.add_subparsers(required=True)
+    for name, action in (("sample", sample), ("slerp", walk_picture)):
+        verb = verbs.add_parser(name, help=action.__doc__)
+        verb.set_defaults(action=action)
+        verb.add_argument("--checkpoint", required=True)
+        verb.add_argument("--seed", type=int, default=0)
+        verb.add_argument("-o", "--output")
+        if name == "sample":
+            verb.add_argument("--grid", type=_count, default=8, help="images in a row [8]")
+        else:
+            verb.add_argument("--frames", type=_count, default=60)
+            verb.add_argument("--anchors", type=_count, default=5, help="random points to pass through [5]")
+    return parser.parse_args(words)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1, not {text!r}")
+    return int(text)
+
+
+def train_by_hand() -> None:
+    """Train as the command line says; checkpoints go to the run's folder, where no other run overwrites them."""
+    words = sys.argv[1:]
+    resume = "--resume" in words
+    hyperparams = from_command_line(Settings, __doc__, [word for word in words if word != "--resume"])
+    folder = Path(hyperparams["output_dir"], "checkpoints")
+    if not resume and any(folder.glob("checkpoint_*.pt")):
+        raise ValueError(f"{folder} has checkpoints: go on with --resume, or choose another --output-dir")
+    os.environ.setdefault("HPO_CHECKPOINT_DIR", str(folder))
+    print(run(hyperparams)["val_loss"])
+
+
+def main() -> None:
+    """Train, or make pictures from a checkpoint."""
+    try:
+        if sys.argv[1:2] in (["sample"], ["slerp"]):
+            arguments = picture_arguments(sys.argv[1:])
+            arguments.action(arguments)
+        else:
+            train_by_hand()
+    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+        sys.exit(f"dcgan.py: {error}")
+
+
+if __name__ == "__main__":
+    main()
