@@ -125,9 +125,9 @@ GROUPS: Mapping[str, tuple[Keyword, ...]] = {
         Keyword("keep", types.TEXT, None, "which files of finished trials are kept", Use.MISSING),
     ),
     "Search": (
-        Keyword("sampler", SAMPLER, "auto", "who proposes hyperparameters; auto: what suits the space (docs/search.md)"),
+        Keyword("sampler", SAMPLER, "auto", "who proposes hyperparameters; auto: what suits the space"),
         Keyword("n_trials", types.COUNT, None, "how many trials the search has"),
-        Keyword("max_hours", types.HOURS, None, "how long the search may take, in hours, over all workers and restarts"),
+        Keyword("max_hours", types.HOURS, None, "how long the search may take, in hours, restarts included"),
         Keyword("design_size", types.COUNT, 10, "trials of the initial, space-filling design", Use.BAYESIAN),
         Keyword("propose_points", types.COUNT, 10, "trials in each iteration after it", Use.BAYESIAN),
         Keyword("max_iterations", types.COUNT_OR_ZERO, 10, "iterations after the initial design", Use.BAYESIAN),

@@ -61,7 +61,8 @@ def test_a_bad_file_gets_its_sentences(name: str, run_in: Any) -> None:
     run_in(TESTS / "inputs_bad")
     with pytest.raises(InputError) as caught:
         read(Path(f"{name}.in"))
-    assert f"{caught.value}\n" == Path(f"{name}.txt").read_text()
+    sentences = str(caught.value).replace(str(Path.cwd()), "FOLDER")
+    assert f"{sentences}\n" == Path(f"{name}.txt").read_text()
     assert not Path("harm").exists()
 
 
