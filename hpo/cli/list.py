@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from hpo.cli.arguments import add_json, print_json
 
@@ -15,12 +16,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line for each; 0."""
+    """Print a line for each; 0. One that cannot be read is named, and hides no other."""
+    from hpo.errors import UsageError
     from hpo.experiment import find, names
     from hpo.overview import print_list
     from hpo.results import View
 
-    experiments = [find(name) for name in names()]
+    experiments = []
+    for name in names():
+        try:
+            experiments.append(find(name))
+        except UsageError as error:
+            print(error, file=sys.stderr)
     summaries = [View(experiment).summary(with_workers=False) for experiment in experiments]
     if args.json:
         print_json(summaries)

@@ -126,6 +126,7 @@ class Supervision:
         self._deadline: float | None = None
         self._signals: list[tuple[float, signal.Signals]] = []  # what will be sent, and when
         self._given_up = float("inf")
+        self._hurried = False  # whether the trial has been told that the end has come
 
     def run(self, request: Mapping[str, Any]) -> Ending:
         """Run the trial. Raises `ParentLostError`, and what `watch` raises; the trial is dead then, too."""
