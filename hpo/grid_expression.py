@@ -20,9 +20,9 @@ from typing import Any
 from hpo.errors import did_you_mean
 
 #: The longest list, the largest whole number (in bits), and the most steps of evaluation.
-MAX_VALUES = 2_000_000
+MAX_VALUES = 1_000_000
 MAX_BITS = 1024
-MAX_STEPS = 8_000_000
+MAX_STEPS = 4_000_000
 _MAX_LENGTH = 1_000_000
 
 _CURLY = str.maketrans("“”„‟‘’‚‛", '"' * 4 + "'" * 4)

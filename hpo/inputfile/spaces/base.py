@@ -99,6 +99,9 @@ class Builder:
         except (Mistake, SpaceError, ExpressionError) as error:
             self.fail(str(error), getattr(error, "line", None) or line)
             return
+        except RecursionError:
+            self.fail("this is nested too deeply", line)
+            return
         if not parameter.name.isprintable():
             self.fail(f"the name {parameter.name!r} holds characters that cannot be printed", line)
             return
@@ -118,7 +121,7 @@ class Builder:
         if self._mistakes == MAX_MISTAKES:
             message = f"{message}; further mistakes are not shown"
         if self._mistakes <= MAX_MISTAKES:
-            self.source.error(message, line)
+            self.source.error(message if len(message) <= 500 else f"{message[:500]}…", line)
 
     def distinct(self, name: str, choices: list[Any], line: int) -> list[Any]:
         """Return the choices, each once, with a warning for what was given twice."""

@@ -167,11 +167,10 @@ class _Translator:
         return parts[0] if len(parts) == 1 else Call("and", tuple(parts))
 
     def _refuse_constant(self, *operands: ast.expr) -> None:
-        """A comparison that reads no parameter is a misspelt one."""
+        """A comparison of a bare word that reads no parameter has a misspelt one."""
         for operand in operands:
             if isinstance(operand, ast.Name | ast.Attribute):
                 self._require(ast.unparse(operand))
-        raise ExpressionError("a comparison reads no parameter")
 
     def _call(self, function: str, arguments: list[ast.expr]) -> Expression:
         if function not in FUNCTIONS:
