@@ -9,35 +9,53 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hpo import processes
 from hpo.runners.conclusion import conclude, read_outcome
 from hpo.runners.connection import ONE_THREAD, ParentConnection, ParentLostError
+from hpo.runners.environment import Changes, EnvironmentFault, applied
 from hpo.runners.memory import oom_kills
 from hpo.runners.supervision import Ending, Files, Supervision
+from hpo.script import Script
 from hpo.trial import Attempt, Failure, Result, Watch
 
 #: How a parent ends that somebody killed; any other end before it was ready is its interpreter's or a package's fault.
 _KILLED = (-signal.SIGKILL, -signal.SIGTERM)
 
 
-class IsolatedRunner(ABC):
-    """Runs each attempt in a process of its own; one parent process serves all attempts of a worker.
+@dataclass(slots=True)
+class Launch:
+    """What a runner finds out once, before its first attempt.
 
-    command: the Python that the parent runs in. setup: what `parent.py` must know. environment: variables for all
-    attempts, over those of this process.
+    parent: the command of the Python that the parent runs in. setup: what `parent.py` must know beside its trials.
+    changes: to the environment of every trial. parent_changes: to that of the parent, where it is the script's Python.
     """
 
-    def __init__(self, command: Sequence[str], setup: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        self._command = list(command)
-        self._setup = {"script": None, "preload": [], "path": [], "argv": [], **setup}
-        self._environment = dict(environment)
+    parent: Sequence[str] = (sys.executable,)
+    setup: dict[str, Any] = field(default_factory=lambda: {"script": None, "preload": []})
+    changes: Changes = field(default_factory=dict)
+    parent_changes: Changes = field(default_factory=dict)
+
+
+class IsolatedRunner(ABC):
+    """Runs each attempt in a process of its own; one parent process serves all attempts of a worker."""
+
+    def __init__(self, script: Script, settings: Mapping[str, Any]) -> None:
+        self.script = script
+        self.settings = settings
+        self._launched: Launch | None = None
         self._parent: ParentConnection | None = None
         self._mark = f"runner-{os.getpid()}-{secrets.token_hex(4)}"
         self._notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def launch(self) -> Launch:
+        """Find the interpreter and its environment. Raises `EnvironmentFault`."""
 
     @abstractmethod
     def request(self, attempt: Attempt, files: Files) -> dict[str, Any]:
@@ -52,9 +70,12 @@ class IsolatedRunner(ABC):
         """Run the script once; see `trial.Runner`."""
         files = Files(attempt.scratch)
         try:
+            self._launched = self._launched or self.launch()
             files.clear()
             before = oom_kills()
             ending = self._supervise(attempt, watch, files)
+        except EnvironmentFault as fault:
+            return Result(failure=Failure("interpreter", str(fault)))
         except OSError as error:
             return Result(failure=Failure("storage", str(error)))
         if isinstance(ending, Failure):
@@ -71,38 +92,45 @@ class IsolatedRunner(ABC):
 
     def _supervise(self, attempt: Attempt, watch: Watch, files: Files) -> Ending | Failure:
         """Run one attempt; once more when the packages that the parent imports beforehand kill it."""
+        launch = self._launched
+        assert launch is not None
         env = self._variables(attempt, files)
-        request = {**self.request(attempt, files), "folder": str(attempt.folder), "env": env}
-        request["outcome"] = str(files.outcome)
+        request = {**self.request(attempt, files), "folder": str(attempt.folder), "outcome": str(files.outcome)}
+        request["env"] = {**launch.changes, **env}
         children = set(processes.children(os.getpid()))
         try:
-            parent = self._living_parent(attempt, env["HPO_WORKER"])
+            parent = self._living_parent(launch, attempt, env["HPO_WORKER"])
         except OSError as error:
-            return Failure("interpreter", f"{self._command[0]}: {error.strerror}")
+            return Failure("interpreter", f"{launch.parent[0]}: {error.strerror}")
         try:
             return Supervision(parent, attempt, watch).run(request)
         except ParentLostError as lost:
             self._end_orphans(env["HPO_WORKER"], children)
             if parent.ready or lost.status in _KILLED:
                 return Ending(lost=f"it ended with status {lost.status}")
-            if not self._setup["preload"]:
-                return Failure("interpreter", f"{self._command[0]}: {lost.said}")
-            self._setup["preload"] = []
+            if not launch.setup["preload"]:
+                return Failure("interpreter", f"{launch.parent[0]}: {lost.said}")
+            launch.setup["preload"] = []
             self._notes = (f"no package is imported beforehand, because that ended the interpreter: {lost.said}",)
             return self._supervise(attempt, watch, files)
 
     def _variables(self, attempt: Attempt, files: Files) -> dict[str, str]:
         threads = {name: str(attempt.nthreads) for name in ONE_THREAD if name.endswith("_THREADS")}
-        return {"HPO_WORKER": self._mark, **attempt.env, **files.environment(), **threads}
+        own = {
+            "HPO_SCRIPT": str(self.script.path),
+            "HPO_PARAMS_FILE": str(attempt.folder / "params.json"),
+            **files.environment(),
+        }
+        return {"HPO_WORKER": self._mark, **attempt.env, **own, **threads}
 
-    def _living_parent(self, attempt: Attempt, worker: str) -> ParentConnection:
+    def _living_parent(self, launch: Launch, attempt: Attempt, worker: str) -> ParentConnection:
         if self._parent is not None and self._parent.process.poll() is not None:
             self.close()
         if self._parent is None:
             processes.adopt_orphans()  # those of a parent that gets lost
             # Equal hash seeds in all processes: else the order of a set of strings differs from worker to worker.
-            env = {"PYTHONHASHSEED": "0", **os.environ, **self._environment, **ONE_THREAD, "HPO_WORKER": worker}
-            self._parent = ParentConnection(self._command, self._setup, attempt.scratch, env)
+            env = {"PYTHONHASHSEED": "0", **applied(launch.parent_changes), **ONE_THREAD, "HPO_WORKER": worker}
+            self._parent = ParentConnection(launch.parent, launch.setup, attempt.scratch, env)
         return self._parent
 
     def _end_orphans(self, worker: str, before: set[int]) -> None:

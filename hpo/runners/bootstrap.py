@@ -44,7 +44,7 @@ class NoResult(Exception):
 
     def __init__(self, kind: str, detail: str = "") -> None:
         super().__init__(kind, detail)
-        self.failure = {"kind": kind, "detail": detail, "where": None, "traceback": None}
+        self.failure: Dict[str, Any] = {"kind": kind, "detail": detail, "where": None, "traceback": None}
 
 
 class Program:
@@ -534,8 +534,8 @@ def main(arguments: List[str]) -> NoReturn:
 def leave_exit_handlers_to_parent() -> None:
     """In a fork: forget what the packages of the warm parent tidy up at its end; the script's own handlers will run.
 
-    What they would remove (a temporary folder, say) is shared with every other trial. torch's alone take longer than all
-    the rest of a trial that does nothing.
+    What they would remove (a temporary folder, say) is shared with every other trial. torch's alone take longer than
+    all the rest of a trial that does nothing.
     """
     atexit._clear()
     weakref.finalize._registry.clear()  # type: ignore[attr-defined]

@@ -202,7 +202,8 @@ class Parent:
             with open(request_file) as file:
                 request = json.load(file)
             _offer_to_oom_killer()
-            os.environ.update(request["env"])
+            for name, value in request["env"].items():
+                os.environ.pop(name, None) if value is None else os.environ.update({name: value})
             self._run(request, request_file)
         except BaseException:
             traceback.print_exc()

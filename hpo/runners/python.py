@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from hpo.runners.base import IsolatedRunner
+from hpo.runners import environment
+from hpo.runners.base import IsolatedRunner, Launch
 from hpo.runners.supervision import Files
 from hpo.script import Script
 from hpo.trial import Attempt
@@ -20,8 +19,11 @@ _DYNAMO = "torch._dynamo"
 class PythonRunner(IsolatedRunner):
     """Forks each trial from a parent that has imported what the script imports; see `parent.py`."""
 
-    def __init__(self, script: Script, settings: Mapping[str, Any]) -> None:
-        super().__init__([sys.executable], {**program(script, settings), "preload": preload(script)}, {})
+    def launch(self) -> Launch:
+        """The parent runs in the script's own interpreter, which need not have our package."""
+        interpreter, changes = environment.python(self.settings)
+        setup = {**program(self.script, self.settings), "preload": preload(self.script)}
+        return Launch([interpreter], setup, changes, parent_changes=changes)
 
     def request(self, attempt: Attempt, files: Files) -> dict[str, Any]:
         """What `bootstrap.py` needs for one trial."""
@@ -35,10 +37,15 @@ def program(script: Script, settings: Mapping[str, Any]) -> dict[str, Any]:
         "script": str(script.path.absolute()),
         "form": script.form,
         "snapshot": {str(original): str(copy) for original, copy in script.snapshot.items()},
-        "path": words(settings.get("supp_pythonpath"), os.pathsep),
-        "argv": words(settings.get("extra_script_args")),
-        "objective": next(iter(words(settings.get("objective"))), "val_loss"),
+        "path": environment.words(settings.get("supp_pythonpath"), os.pathsep),
+        "argv": environment.words(settings.get("extra_script_args")),
+        "objective": objective(settings),
     }
+
+
+def objective(settings: Mapping[str, Any]) -> str:
+    """The name under which a dictionary or a history holds the value; of several objectives the first."""
+    return environment.words(settings.get("objective") or "val_loss")[0]
 
 
 def preload(script: Script) -> list[str]:
@@ -48,11 +55,3 @@ def preload(script: Script) -> list[str]:
     if with_torch and any(b"optim" in copy.read_bytes() for copy in script.snapshot.values()):
         names.append(_DYNAMO)
     return names
-
-
-def words(value: str | Sequence[str] | None, separator: str | None = None) -> list[str]:
-    """A keyword's value as a list: given as one, or as text, split at `separator` or as a shell splits words."""
-    if value is None or isinstance(value, str):
-        parts = (value or "").split(separator) if separator else shlex.split(value or "")
-        return [part for part in parts if part]
-    return [str(part) for part in value]

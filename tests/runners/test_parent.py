@@ -145,7 +145,9 @@ def test_a_platform_without_fork_runs_fresh_processes(bench: Bench, monkeypatch:
     program = "import runpy, sys; sys.platform = 'darwin'; sys.argv[0] = sys.argv[1]; del sys.argv[1]; " \
         "runpy.run_path(sys.argv[0], run_name='__main__')"  # fmt: skip
     runner = bench.runner(bench.script("parentage.py", preload=("numpy",)), supp_pythonpath=[str(PACKAGES)])
-    runner._command[1:] = ["-c", program]
+    launch = runner.launch()
+    launch.parent = [*launch.parent, "-c", program]
+    runner.launch = lambda: launch
     result = run(bench, preload=("numpy",))
     assert result.value == 0.0
     assert result.metrics["fresh"]
