@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from hpo.errors import did_you_mean
 from hpo.inputfile.values import BadValue
 
 _REFERENCE = re.compile(
@@ -37,5 +36,5 @@ def expand(text: str, cwd: Path, environment: Mapping[str, str]) -> str:
 
 def _variable(name: str, written: str, environment: Mapping[str, str]) -> str:
     if name not in environment:
-        raise BadValue(f"holds {written}, but the environment variable is not set.{did_you_mean(name, environment)}")
+        raise BadValue(f"holds {written}, but this environment variable is not set")
     return environment[name]

@@ -25,7 +25,7 @@ MAX_TARGET = 200
 
 _NUMBER = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?\d+)?", re.ASCII)
 _PREFIXED = re.compile(r"[+-]?0[xob][\da-f]+", re.IGNORECASE | re.ASCII)
-_KIND = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[ed][+-]?\d+)?_\w+", re.IGNORECASE | re.ASCII)
+_KIND = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[ed][+-]?\d+)?_\w*", re.IGNORECASE | re.ASCII)
 _SIGNED_EXPONENT = re.compile(r"[+-]?(?:\d++\.\d*+|\.\d++)[+-]\d+", re.ASCII)
 _CALL = re.compile(r"[^\W\d][\w.]*\(.*\)", re.DOTALL)
 _ARITHMETIC = re.compile(r"(?=\D*\d)(?=[^*/+%]*[*/+%]+\s*[-\d.(])[\d.()eE_\s*/+%-]+", re.ASCII)
@@ -38,6 +38,7 @@ _F_QUOTED = r"'(?:[^'\n]|'')*+'|\"(?:[^\"\n]|\"\")*+\""
 _F_ITEM = rf"(?:\d+\*)?+(?:{_F_WORD}|{_F_QUOTED})|\d+\*"
 _FORTRAN = re.compile(rf"\s*(?:(?:{_F_ITEM})(?:\s*,\s*|\s+|\Z)|,\s*)++\Z", re.IGNORECASE | re.ASCII)
 
+_NO_VALUE = ", \n\t"
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
 _OPENING = {"'": "'", '"': '"', "“": "”", "”": "”", "„": "”", "‟": "”", "‘": "’", "’": "’", "‚": "’", "‛": "’"}
 _DOUBLE, _SINGLE = '"“”„‟', "'‘’‚‛"
@@ -54,7 +55,7 @@ def read_value(text: str, *, fortran: bool = True) -> Any:
     Raises `BadValue`.
     """
     text = text.strip()
-    if not text.strip(", \n\t"):
+    if not text.strip(_NO_VALUE):
         raise BadValue("has no value")
     quoted = unquote(text)
     if quoted is not None:
@@ -79,6 +80,8 @@ def read_indexed(assignments: Sequence[Assignment]) -> Any:
     All have the same key; `BadValue` when they are no plain namelist.
     """
     for assignment in assignments:
+        if not assignment.text.strip(_NO_VALUE):
+            raise BadValue("has no value")
         _refuse_misread(assignment.text)
         if not _FORTRAN.match(assignment.text):
             raise BadValue("is assigned by index, so its values must be plain: numbers, quoted strings, logicals")
@@ -306,8 +309,9 @@ class _Literal:
             if text is None:
                 raise self._bad("a quote is not closed")
             return text
-        if _is_python_number(token.replace("_", "")) and not token.startswith("_"):
-            return _number(token)
+        plain = re.sub(r"(?<=\d)_(?=\d)", "", token, flags=re.ASCII)  # 1_000, as in Python
+        if _is_python_number(plain):
+            return _number(plain)
         value = read_value(token)
         if isinstance(value, list):
             raise self._bad(f"'{shorten(token)}' is a Fortran repeat, which has no place between brackets")
