@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import hpo
 from hpo import space as spaces
 from hpo.errors import StorageError, UsageError
+from hpo.hours import seconds_used
 from hpo.journal import FolderJournal
 from hpo.journal.folder import sync_folder
 from hpo.ledger import Ledger
@@ -80,7 +81,7 @@ class Experiment:
 
     @functools.cached_property
     def warm_file(self) -> Path:
-        """The trials of earlier experiments that inform the search, one JSON object a line; absent when there are none."""
+        """The trials of earlier experiments that inform the search, a JSON object a line; absent without any."""
         return self.folder / "warm_start.jsonl"
 
     @functools.cached_property
@@ -163,6 +164,12 @@ class Experiment:
         """How long all workers together may be there, in hours; None for ever."""
         hours: float | None = self._limits().get("max_hours", self.specification["max_hours"])
         return hours
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What is left of max_hours; None when they are not limited."""
+        hours = self.max_hours
+        return None if hours is None else hours * 3600 - seconds_used(self.workers, self.journals)
 
     @property
     def directions(self) -> list[str]:
@@ -384,6 +391,9 @@ def _fill(
     snapshot = _snapshot(experiment.code, files)
     _write_rerun(experiment.folder / "rerun.sh")
     _write_new(experiment.folder / inputfile.path.name, inputfile.text)
+    if search.warm_start is not None:
+        lines = (json.dumps(told.to_json()) + "\n" for told in search.warm_start.trials)
+        _write_new(experiment.warm_file, "".join(lines).encode())
     if isinstance(inputfile.space, spaces.Rows):
         _write_new(experiment.rows_file, inputfile.space.data)
     specification = {

@@ -18,7 +18,7 @@ def print_status(view: View) -> None:
     """Counts, running trials and where, failures, the best so far, time left."""
     experiment = view.experiment
     counts = ", ".join(f"{count} {state.value}" for state in State if (count := view.counts[state]))
-    print(f"{experiment.name}  {view.experiment_state()}  {view.finished}/{experiment.budget} done: {counts}")
+    print(f"{experiment.name}  {view.experiment_state()}  {view.finished}/{view.total} done: {counts}")
     stop = experiment.stop()
     if stop is not None:
         print(f"  stopped: {stop.reason}")

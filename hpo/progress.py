@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from hpo.experiment import Experiment
+from hpo.experiment import UNLIMITED, Experiment
 from hpo.journal import Event
 from hpo.ledger import failure_of, outcome_state
 from hpo.trial import State
@@ -32,6 +32,7 @@ class Tally:
         self._experiment = experiment
         self._reader = experiment.journal()
         self.total = experiment.budget
+        self._sign = experiment.signs[0]
         self.done: dict[int, State] = {}
         self.running: dict[int, float] = {}
         self.best: tuple[float, int] | None = None
@@ -68,9 +69,14 @@ class Tally:
         if failure is not None and failure.retried:
             return
         self.done.setdefault(number, outcome_state(event))
-        value = event.get("value")
-        if value is not None and (self.best is None or value < self.best[0]):
+        value = None if event.get("pruned") else event.get("value")
+        if value is not None and (self.best is None or self._sign * value < self._sign * self.best[0]):
             self.best = (value, number)
+
+    @property
+    def counted(self) -> str:
+        """How many are done, and of how many where that is known."""
+        return f"{len(self.done)}" if self.total == UNLIMITED else f"{len(self.done)}/{self.total}"
 
     def trial_id(self, number: int) -> str:
         """The id of trial `number`."""
@@ -79,7 +85,7 @@ class Tally:
     def seconds_left(self) -> float | None:
         """From the pace since this display began; None before the first trial."""
         done = len(self.done) - self.at_start
-        if not done:
+        if not done or self.total == UNLIMITED:
             return None
         return (time.monotonic() - self._began) / done * (self.total - len(self.done))
 
@@ -97,7 +103,7 @@ class Tally:
         value = event.get("value")
         text = "pruned" if event.get("pruned") else "completed"
         best = ", the best so far" if self.best == (value, event["n"]) else ""
-        return f"{name} {text}: {value:.6g}{best} ({len(self.done)}/{self.total})"
+        return f"{name} {text}: {value:.6g}{best} ({self.counted})"
 
 
 class Progress:
@@ -134,7 +140,7 @@ class Progress:
                 if self._tally.count(event) and len(events) <= MOST_LINES:
                     self._print(self._tally.line(event))
             if len(events) > MOST_LINES:
-                self._print(f"{len(self._tally.done)}/{self._tally.total} done{_best(self._tally)}")
+                self._print(f"{self._tally.counted} done{_best(self._tally)}")
 
     def _print(self, text: str) -> None:
         print(time.strftime("%H:%M:%S"), text, file=self._stream, flush=True)
@@ -168,7 +174,7 @@ class Progress:
         head.add_row(
             Text(self._name, style="bold"),
             ProgressBar(total=max(1, tally.total), completed=len(tally.done), width=30),
-            Text(f"{len(tally.done)}/{tally.total}{_left(tally)}{_best(tally)}"),
+            Text(f"{tally.counted}{_left(tally)}{_best(tally)}"),
         )
         now = time.monotonic()
         running = sorted(tally.running.items())[:MOST_RUNNING]

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpo.experiment import Experiment
+from hpo.experiment import UNLIMITED, Experiment
 from hpo.ledger import AttemptRecord, Ledger, TrialRecord, failure_of, outcome_state
 from hpo.liveness import Liveness, Vitality, read
 from hpo.space import Space
+from hpo.told import values_of
 from hpo.trial import State
 
 #: How an attempt's journal tells of its end, for people.
@@ -43,7 +44,12 @@ class View:
         self._liveness = liveness or Liveness(experiment.workers, kill=False)
         self._vital: dict[str, bool] = {}
         self.counts = Counter(self.state(record) for record in self.ledger.trials.values())
-        self.counts[State.WAITING] += experiment.budget - len(self.ledger.trials)
+        self.counts[State.WAITING] += self.total - len(self.ledger.trials)
+
+    @property
+    def total(self) -> int:
+        """How many trials there are to be; of a search that only hours end, how many were begun."""
+        return len(self.ledger.trials) if self.experiment.budget == UNLIMITED else self.experiment.budget
 
     # -- trials ------------------------------------------------------------------------------------------------------
 
@@ -96,12 +102,30 @@ class View:
         return value
 
     def best(self) -> Row | None:
-        """The completed trial with the smallest value, the first of equals; None when none has completed."""
+        """The completed trial with the best value of the first objective, the first of equals; None without any."""
+        sign = self.experiment.signs[0]
         best: tuple[float, int] | None = None
         for number, record in self.ledger.trials.items():
             if self.state(record) is State.COMPLETED and (value := self.value(record)) is not None:
-                best = min(best or (value, number), (value, number))
+                best = min(best or (sign * value, number), (sign * value, number))
         return None if best is None else self.row(best[1])
+
+    def front(self) -> list[Row]:
+        """The completed trials than which no other is as good in all objectives and better in one, by number."""
+        completed = [record for record in self.ledger.trials.values() if self.state(record) is State.COMPLETED]
+        costs = {record.number: cost for record in completed if (cost := self._costs(record)) is not None}
+        front = (n for n, mine in costs.items() if not any(_dominates(other, mine) for other in costs.values()))
+        return [self.row(number) for number in sorted(front)]
+
+    def objectives(self, row: Row) -> dict[str, float | None]:
+        """The objectives of a trial by name: its value is the first, the others are among its metrics."""
+        first, *others = self.experiment.objectives
+        return {first: row.value, **{name: row.metrics.get(name) for name in others}}
+
+    def _costs(self, record: TrialRecord) -> tuple[float, ...] | None:
+        """The objectives such that less is better."""
+        values = values_of(self._outcome(record) or {}, self.experiment.objectives)
+        return values and tuple(sign * value for sign, value in zip(self.experiment.signs, values, strict=True))
 
     def traceback(self, number: int) -> str | None:
         """The traceback of a trial that failed by an exception."""
@@ -169,11 +193,14 @@ class View:
 
     def experiment_state(self) -> str:
         """`running`, `finished`, `stopped` (on request, or because all failed alike) or `interrupted`."""
+        stop = self.experiment.stop()
         if self.finished >= self.experiment.budget:
             return "finished"
         if any(worker["state"] == "alive" for worker in self.workers()):
             return "running"
-        return "stopped" if self.experiment.stop() is not None else "interrupted"
+        if stop is None:
+            return "interrupted"
+        return "finished" if stop.finished else "stopped"
 
     def seconds_left(self) -> float | None:
         """An estimate from the mean duration of the finished trials; None before the first."""
@@ -181,7 +208,7 @@ class View:
         seconds = [o["seconds"] for o in outcomes if o is not None and "seconds" in o]
         if not seconds:
             return None
-        left = self.experiment.budget - self.finished
+        left = self.total - self.finished
         return left * sum(seconds) / len(seconds) / max(1, self.counts[State.RUNNING])
 
     def summary(self, *, with_workers: bool = True) -> dict[str, Any]:
@@ -192,7 +219,7 @@ class View:
             "experiment": self.experiment.name,
             "folder": str(self.experiment.folder),
             "state": self.experiment_state(),
-            "trials": {"total": self.experiment.budget, **{name: self.counts[State(name)] for name in names}},
+            "trials": {"total": self.total, **{name: self.counts[State(name)] for name in names}},
             "best": None if best is None else {k: getattr(best, k) for k in ("id", "number", "value", "params")},
         }
         if with_workers:
@@ -240,6 +267,10 @@ class View:
         if attempt.paused:
             return "paused"
         return "running" if self._lives(worker) else "the worker was lost"
+
+
+def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
 
 def find_trial(experiment: Experiment, text: str) -> int | None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpo import pruners, samplers
-from hpo.errors import Complaints
+from hpo import pruners, samplers, warm_start
+from hpo.errors import Complaints, UserError
 from hpo.inputfile import InputFile
 from hpo.samplers import choice
 from hpo.space import ParameterSpace, Space, SpaceError
+from hpo.warm_start import WarmStart
 
 #: The keywords of CANDLE that say how many trials there are.
 _CANDLE_BUDGET = ("propose_points", "max_iterations", "max_budget")
+#: So many trials must have ended before a model is asked, or all of a smaller design.
+_STARTUP = 10
 _EPOCHS = ("epochs", "nb_epochs", "num_epochs", "n_epochs")
 
 
@@ -24,7 +27,7 @@ class Search:
     """What experiment.json keeps of the plan.
 
     n_trials: None when only max_hours ends the search. sampler: its name, options and Optuna's version. pruner: its
-    name and options, or None. max_hours: of all workers and restarts together.
+    name and options, or None. max_hours: of all workers and restarts together. warm_start: what is known beforehand.
     notes: why it is so, for `hpo check`; not kept.
     """
 
@@ -34,13 +37,19 @@ class Search:
     directions: tuple[str, ...] = ("minimize",)
     pruner: Mapping[str, Any] | None = None
     max_hours: float | None = None
+    warm_start: WarmStart | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as JSON types, without the notes."""
-        tree = asdict(self)
-        del tree["notes"]
-        return tree
+        """Return the plan as JSON types, without the notes and the trials of `warm_start`."""
+        tree = {name: getattr(self, name) for name in ("n_trials", "sampler", "pruner", "max_hours")}
+        warm = self.warm_start
+        return {
+            **tree,
+            "objectives": list(self.objectives),
+            "directions": list(self.directions),
+            "warm_start": warm and {"source": warm.source, "trials": len(warm.trials), "of": warm.of},
+        }
 
 
 def plan(given: InputFile, file: Path, complaints: Complaints) -> Search | None:
@@ -58,11 +67,13 @@ class _Planner:
         self._complaints = complaints
         self._failed = False
         self._notes: list[str] = []
+        self._warm: WarmStart | None = None
 
     def plan(self) -> Search | None:
         directions = self._directions()
         pruner = self._pruner()
         n_trials = self._n_trials()
+        self._warm = self._warm_start(directions)
         sampler = self._sampler(directions, pruner is not None, n_trials)
         if self._failed or sampler is None:
             return None
@@ -73,6 +84,7 @@ class _Planner:
             directions=directions,
             pruner=pruner,
             max_hours=self._control["max_hours"],
+            warm_start=self._warm,
             notes=tuple(self._notes),
         )
 
@@ -138,16 +150,19 @@ class _Planner:
             return None
         if (reservation := choice.reservation(name, task)) is not None:
             self._warn(keyword, f"sampler = {name} {reservation}")
+        if self._warm is not None and name not in ("tpe", "gp"):
+            self._warn("warm_start", f"sampler = {name} learns nothing from warm_start; sampler = tpe and gp do")
         return {"name": name, **self._options(name, task, directions, switches=asked == "auto")}
 
     def _options(self, name: str, task: choice.Task, directions: tuple[str, ...], *, switches: bool) -> dict[str, Any]:
         if name not in samplers.LEARNING:
             return {"options": {}}
         # CMA-ES and NSGA-II make generations of their own, and would know nothing of a design.
-        design = self._control["design_size"] if name in ("tpe", "gp") else 0
+        size = self._control["design_size"] if name in ("tpe", "gp") else 0
+        known = len(self._warm.trials) if self._warm and "design_size" not in self._given.given else 0
         recorded: dict[str, Any] = {
-            "design_size": design,
-            "startup": min(design, 10),
+            "design_size": max(0, size - known),
+            "startup": min(size, _STARTUP),
             "objectives": list(self._control["objective"]),
             "directions": list(directions),
             "model": {"name": name, "optuna": choice.options(name, task)},
@@ -155,6 +170,22 @@ class _Planner:
         if switches and name == "gp":
             recorded["later"] = {"from": choice.GP_TRIALS, "name": "tpe", "optuna": choice.options("tpe", task)}
         return {"options": recorded, "optuna": importlib.metadata.version("optuna")}
+
+    def _warm_start(self, directions: tuple[str, ...]) -> WarmStart | None:
+        source, space = self._control["warm_start"], self._given.space
+        if source is None or not isinstance(space, ParameterSpace):
+            return None
+        objectives = list(zip(self._control["objective"], directions, strict=False))
+        try:
+            warm = warm_start.read(source, self._given.path.parent, space, self._given.defaults, objectives)
+        except UserError as error:
+            self._error("warm_start", f"warm_start: {error}")
+            return None
+        if len(warm.trials) < warm.of or not warm.trials:
+            self._warn("warm_start", warm.sentence)
+        else:
+            self._notes.append(warm.sentence)
+        return warm
 
     # --- what is optimised, who prunes --------------------------------------------------------------------------------
 

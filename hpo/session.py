@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType
+from typing import Any
 
 from hpo import executors, processes
 from hpo.executors import Executor
-from hpo.experiment import Experiment
+from hpo.experiment import UNLIMITED, Experiment
 from hpo.progress import Progress, assignments
 from hpo.results import View
 from hpo.trial import State
@@ -69,8 +70,15 @@ def conduct(experiment: Experiment, executor_name: str, *, quiet: bool = False) 
     return signals.code or exit_code(view)
 
 
-def resume(experiment: Experiment, *, retry_failed: bool, detached: bool) -> int:
-    """Run what is left, after any request to stop; with `retry_failed` the failed trials too."""
+def resume(
+    experiment: Experiment, *, retry_failed: bool, detached: bool, limits: Mapping[str, Any] | None = None
+) -> int:
+    """Run what is left, after any request to stop; with `retry_failed` the failed trials too.
+
+    limits: other values of n_trials and max_hours, which hold from now on.
+    """
+    if limits:
+        experiment.request_limits(limits)
     view = View(experiment)
     if retry_failed:
         experiment.request_retry(view.failed_attempts())
@@ -79,9 +87,15 @@ def resume(experiment: Experiment, *, retry_failed: bool, detached: bool) -> int
     if not left:
         print(f"{experiment.name}: nothing is left, all {experiment.budget} trials are done")
         return 0
+    seconds = experiment.seconds_left
+    if seconds is not None and seconds <= 0:
+        name, hours = experiment.name, experiment.max_hours
+        print(f"{name}: max_hours = {hours} is over; a larger one goes on: hpo resume {name} max_hours=…")
+        return 0
     experiment.request_resume()
     executor = experiment.keywords["executor"]
-    print(f"{experiment.name}: {left} of {experiment.budget} trials are left", flush=True)
+    if experiment.budget != UNLIMITED:
+        print(f"{experiment.name}: {left} of {experiment.budget} trials are left", flush=True)
     return detach(experiment, executor) if detached else conduct(experiment, executor)
 
 
@@ -97,7 +111,7 @@ def cancel(experiment: Experiment) -> int:
         time.sleep(0.2)
         view = View(experiment)
     alive = [worker for worker in view.workers() if worker["state"] == "alive"]
-    print(f"{experiment.name} cancelled: {view.finished} of {experiment.budget} trials are done and stay")
+    print(f"{experiment.name} cancelled: {view.finished} of {view.total} trials are done and stay")
     for worker in alive:
         print(f"worker {worker['id']} on {worker['host']} has not answered yet; it stops when it sees the request")
     print(f"'hpo resume {experiment.name}' runs what is left")
@@ -137,13 +151,13 @@ def print_summary(view: View) -> None:
     experiment = view.experiment
     state = view.experiment_state()
     counts = ", ".join(f"{count} {what.value}" for what in State if (count := view.counts[what]))
-    print(f"\n{experiment.name} {state}: {experiment.budget} trials, {counts}")
+    print(f"\n{experiment.name} {state}: {view.total} trials, {counts}")
     if (best := view.best()) is not None:
         print(f"best      {best.id}: {best.value:.6g}   {' '.join(assignments(best.params))}")
     _print_failed(view)
     stop = experiment.stop()
-    if state == "stopped" and stop is not None:
-        print(f"stopped   {stop.reason}")
+    if stop is not None and (state == "stopped" or stop.finished):
+        print(f"{state:<9} {stop.reason}")
         if not stop.kill:
             _print_traceback(view)
     print(f"results   {_short(experiment)}/run/<id>/")

@@ -40,7 +40,9 @@ class Submission:
             print(experiment.name, flush=True)
         else:
             plural = "s" if workers > 1 else ""
-            print(f"{experiment.name}: {experiment.budget} trials, {workers} local worker{plural}", flush=True)
+            limited = self.checked.search.n_trials is not None
+            trials = f"{experiment.budget} trials" if limited else f"trials for {experiment.max_hours} hours"
+            print(f"{experiment.name}: {trials}, {workers} local worker{plural}", flush=True)
         if detach:
             return session.detach(experiment, executor, quiet=parsable)
         return session.conduct(experiment, executor, quiet=parsable)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from hpo.errors import StorageError, UsageError
 from hpo.experiment import find
 from hpo.results import Row, View
+from hpo.trial import State
 
 
 def aggregate(experiment: str | None, form: str | None, output: str) -> int:
@@ -22,33 +23,44 @@ def aggregate(experiment: str | None, form: str | None, output: str) -> int:
     if form is None and experiment is not None and "%" in experiment:
         experiment, form = None, experiment
     _try_format(form)
-    rows = list(View(find(experiment)).rows())
+    view = View(find(experiment))
+    rows = list(view.rows())
+    sign, others = view.experiment.signs[0], view.experiment.objectives[1:]
     if output == "-":
-        write(rows, sys.stdout, form)
+        write(rows, sys.stdout, form, sign, others)
         return 0
     try:
         with Path(output).open("w", newline="") as file:
-            write(rows, file, form)
+            write(rows, file, form, sign, others)
     except OSError as error:
         raise StorageError(f"cannot write {output}: {error.strerror}") from error
     print(f"{output}: {len(rows)} trials", file=sys.stderr)
     return 0
 
 
-def write(rows: Iterable[Row], stream: TextIO, form: str | None = None) -> None:
+def write(
+    rows: Iterable[Row], stream: TextIO, form: str | None = None, sign: int = 1, others: Sequence[str] = ()
+) -> None:
     """Write the header `result,dirname,id,` + the union of the hyperparameters + `state`, then a line for each row.
 
-    Rows with a result come first, the smallest on top; then the others by number, with their state.
+    Completed rows come first, the best on top; then pruned ones with their last report, then the others, by number.
+    sign: -1 when more is better. others: further objectives, in columns behind the state.
     """
-    ordered = sorted(rows, key=lambda r: (r.value is None, r.value or 0.0, r.number))
+    ordered = sorted(rows, key=lambda r: (_rank(r), sign * (r.value or 0.0), r.number))
     fixed = ("result", "dirname", "id")
     names = list(dict.fromkeys(name for row in ordered for name in row.params if name not in fixed))
     state = "state" if "state" not in names else "trial_state"
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*fixed, *names, state])
+    writer.writerow([*fixed, *names, state, *others])
     for row in ordered:
         cells = [_cell(row.params[name]) if name in row.params else "" for name in names]
-        writer.writerow([_result(row.value, form), row.id, row.id, *cells, row.state.value])
+        further = (_cell(row.metrics.get(name, "")) for name in others)
+        writer.writerow([_result(row.value, form), row.id, row.id, *cells, row.state.value, *further])
+
+
+def _rank(row: Row) -> int:
+    """Which part of the table a row belongs to."""
+    return 2 if row.value is None else 1 if row.state is State.PRUNED else 0
 
 
 def _result(value: float | None, form: str | None) -> str:

@@ -76,7 +76,7 @@ def _tell(record: TrialRecord, objectives: Sequence[str]) -> Told | None:
     state = outcome_state(outcome)
     if state is State.PRUNED:
         return replace(running, kind=Kind.PRUNED)
-    values = _values_of(outcome, objectives) if state is State.COMPLETED else None
+    values = values_of(outcome, objectives) if state is State.COMPLETED else None
     return replace(running, kind=Kind.COMPLETED if values else Kind.FAILED, values=values or ())
 
 
@@ -90,7 +90,7 @@ def _outcome(record: TrialRecord) -> Event | None:
     return None
 
 
-def _values_of(outcome: Event, objectives: Sequence[str]) -> tuple[float, ...] | None:
+def values_of(outcome: Event, objectives: Sequence[str]) -> tuple[float, ...] | None:
     """Return the objectives of a `finished` event: its value is the first, the others are among its metrics."""
     metrics = outcome.get("metrics") or {}
     values = (outcome.get("value"), *(metrics.get(name) for name in objectives[1:]))

@@ -25,7 +25,6 @@ from hpo.attempts import RERUN, prepare, write_result
 from hpo.errors import HpoError, StorageError
 from hpo.experiment import Experiment, replace_link
 from hpo.history import History
-from hpo.hours import seconds_used
 from hpo.journal import Event, FolderJournal
 from hpo.judge import Judge
 from hpo.ledger import Ledger, TrialRecord, failure_of, outcome_state
@@ -91,7 +90,8 @@ class Worker:
             liveness.write(self._experiment.workers, self._identity)  # before the first claim
             scratch.mkdir()
             self._left.tidy()
-            self._end = self._hours_end()
+            left = self._experiment.seconds_left
+            self._end = math.inf if left is None else time.monotonic() + left
         heartbeat = liveness.Heartbeat(self._experiment.workers, self.id)
         try:
             ended = self._loop()
@@ -116,17 +116,9 @@ class Worker:
         if self.terminated:
             return Ended.TERMINATED
         if time.monotonic() >= self._end and self._experiment.stop() is None:
-            hours = self._experiment.max_hours
-            self._experiment.request_stop(f"max_hours = {hours:g} are over", kill=True, finished=True)
+            reason = f"max_hours = {self._experiment.max_hours} is over"
+            self._experiment.request_stop(reason, kill=True, finished=True)
         return Ended.STOPPED if self._experiment.stop() is not None else None
-
-    def _hours_end(self) -> float:
-        """When max_hours are over, by this process's monotonic clock; this worker has just begun."""
-        hours = self._experiment.max_hours
-        if hours is None:
-            return math.inf
-        used = seconds_used(self._experiment.workers, self._experiment.journals)
-        return time.monotonic() + hours * 3600 - used
 
     # -- claiming ----------------------------------------------------------------------------------------------------
 

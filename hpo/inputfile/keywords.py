@@ -147,7 +147,7 @@ GROUPS: Mapping[str, tuple[Keyword, ...]] = {
         Keyword("pruner_factor", types.integer(2), None,
                 "asha, hyperband: one in so many goes on from each rung (4; 3)"),
         Keyword("pruner_threshold", types.PROBABILITY, None, "wilcoxon: the p-value below which a trial ends (0.1)"),
-        Keyword("warm_start", types.TEXT, None, "experiment or CSV whose results inform the search", Use.MISSING),
+        Keyword("warm_start", types.TEXT, None, "experiment or CSV whose results inform the search", Use.BAYESIAN),
         Keyword("restart_from_exp", types.TEXT, None, "experiment to go on with; 'hpo resume X003' does it",
                 Use.MISSING),
         Keyword("journal", types.TEXT, None, "database that keeps the journal, instead of the experiment's folder",

@@ -1,0 +1,128 @@
+"""From hyperparameters back to what a sampler would have found: how trials of elsewhere become trials of this space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from hpo.samplers.base import found
+from hpo.samplers.units import count, value_at
+from hpo.space import ChoiceDomain, Domain, FloatDomain, Parameter, ParameterSpace, SpaceError, Vector
+from hpo.space.parameters import is_number
+from hpo.told import FOUND
+
+#: The most values of a parameter that are listed.
+_LISTED = 100_000
+#: Reals that went through a text may differ in their last digits.
+_CLOSE = 1e-9
+_HALVINGS = 200
+
+
+class Inverse:
+    """Of one space; remembers what it had to list."""
+
+    def __init__(self, space: ParameterSpace) -> None:
+        self._space = space
+        self._parameters = [_Inverted(parameter) for parameter in space.parameters]
+
+    def found(self, params: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return label -> value for hyperparameters, as a sampler would have found them; None when they do not fit.
+
+        They fit when the space gives just these: nothing else, nothing less. Reals may differ in their last digits.
+        """
+        known: dict[str, Any] = {}
+        for parameter in self._parameters:
+            if parameter.name in params:
+                known.update(parameter.labels(params[parameter.name]) or {})
+        try:
+            proposal = found(self._space, lambda label, _domain: known[label])
+        except (KeyError, SpaceError):
+            return None
+        fits = proposal.params.keys() == params.keys() and all(_alike(v, params[k]) for k, v in proposal.params.items())
+        return proposal.system_attrs[FOUND] if fits else None
+
+
+class _Inverted:
+    """One parameter, backwards."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self._parameter = parameter
+        self.name = parameter.name
+
+    def labels(self, value: Any) -> dict[str, Any] | None:
+        """Return what was found in each domain to give `value`; None when nothing can."""
+        if isinstance(self._parameter, Vector):
+            return self._of_vector(value)
+        if not self._parameter.domains:
+            return {}
+        label, domain = next(iter(self._parameter.domains.items()))
+        index = self._searched(domain, value)
+        return None if index is None else {label: index}
+
+    def _of_vector(self, value: Any) -> dict[str, Any] | None:
+        assert isinstance(self._parameter, Vector)
+        if not isinstance(value, list) or len(value) != len(self._elements):
+            return None
+        labels: dict[str, Any] = {}
+        for place, (element, one) in enumerate(zip(self._elements, value, strict=True)):
+            inner = element.labels(one)
+            if inner is None:
+                return None
+            labels |= {f"{self.name}[{place}]": one_found for one_found in inner.values()}
+        return labels
+
+    @cached_property
+    def _elements(self) -> list[_Inverted]:
+        assert isinstance(self._parameter, Vector)
+        return [_Inverted(element) for element in self._parameter.elements]
+
+    def _searched(self, domain: Domain, value: Any) -> Any:
+        if isinstance(domain, FloatDomain):
+            return self._bisected(domain, value) if is_number(value) else None
+        # A table does not tell the text 5 from the number.
+        return self._listed.get(_key(value), self._listed.get(_key(str(value))))
+
+    @cached_property
+    def _listed(self) -> dict[Any, Any]:
+        """What the model gets -> what was found, for a domain with an end."""
+        domain = next(iter(self._parameter.domains.values()))
+        number = min(count(domain) or 0, _LISTED)
+        values = domain.choices if isinstance(domain, ChoiceDomain) else [value_at(domain, i) for i in range(number)]
+        return {_key(self._finished(one)): one for one in values}
+
+    def _finished(self, searched: Any) -> Any:
+        label = next(iter(self._parameter.domains))
+        return self._parameter.finish(self._parameter.from_search({label: searched}))
+
+    def _bisected(self, domain: FloatDomain, value: float) -> float | None:
+        """The place in the range that gives `value`; transformations are taken to rise or to fall throughout."""
+        if self._parameter.transform is None:
+            inside = domain.low * (1 - math.copysign(_CLOSE, domain.low)) <= value
+            inside = inside and value <= domain.high * (1 + math.copysign(_CLOSE, domain.high))
+            return min(max(float(value), domain.low), domain.high) if inside else None
+        low, high = domain.low, domain.high
+        rises = self._finished(high) >= self._finished(low)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            if (self._finished(middle) < value) == rises:
+                low = middle
+            else:
+                high = middle
+        return high
+
+
+def _key(value: Any) -> Any:
+    """Equal for values that a text may have made of each other."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return repr(value)
+    return f"{value:.12g}"
+
+
+def _alike(a: Any, b: Any) -> bool:
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    if is_number(a) and is_number(b):
+        return math.isclose(a, b, rel_tol=_CLOSE, abs_tol=1e-300)
+    return bool(a == b or a == str(b))
