@@ -143,7 +143,7 @@ class Reader:
 
     def _defaults(self, section: Section | None, control: Control) -> dict[str, Any]:
         given = self._assignments(section)
-        named = given[0] if given and given[0].key.casefold() in default_model.FILE_KEYS else None
+        named = next((each for each in given if each.key.casefold() in default_model.FILE_KEYS), None)
         try:
             replacement = self._replacement("default_model_file", named, control, default_model.MAX_BYTES)
         except _Reported:
@@ -151,7 +151,7 @@ class Reader:
         if replacement is None:
             return default_model.read_section(given, self._file, self._complaints)
         path, data = replacement
-        if given[1:] if named else given:
+        if [each for each in given if each is not named]:
             message = f"the rest of &default_model is not read; {path} is in its place"
             self._complaints.warn(message, self._file, given[-1].line)
         return default_model.read_file(data, path, self._complaints)
