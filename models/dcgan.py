@@ -45,6 +45,7 @@ except ImportError:  # the script also runs where hpo is not installed: nobody l
         checkpoint=SimpleNamespace(restore=lambda: None, save=lambda *_, **__: None),
     )
 
+DATASETS = (*image_data.NAMES, "folder")
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
@@ -86,6 +87,7 @@ class Settings:
         size = self.image_size
         rules = {name: (is_whole(getattr(self, name)), "a whole number from 1") for name in whole}
         rules |= {
+            "dataset": (self.dataset in DATASETS, f"one of {', '.join(DATASETS)}"),
             "image_size": (is_whole(size) and size >= 16 and size & (size - 1) == 0, "a power of two from 16"),
             "channels": (self.channels in (0, 1, 3), "1 or 3"),
             "lr": (is_real(self.lr) and self.lr > 0, "a number above 0"),

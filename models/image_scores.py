@@ -125,7 +125,8 @@ def feature_network(images: Tensor, labels: Tensor | None, folder: Path, device:
             if not path.exists():
                 network = _train(images, labels, device)
                 write_once(path, lambda file: torch.save(network.state_dict(), file))
-    network = Features(images.shape[1])
+    with torch.random.fork_rng(devices=[]):  # its initial weights are drawn for nothing
+        network = Features(images.shape[1])
     network.load_state_dict(torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True))
     return network.to(device).requires_grad_(False)
 

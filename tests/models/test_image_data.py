@@ -145,8 +145,8 @@ def test_without_a_network_one_sentence_says_what_to_do(tmp_path: Path, download
     with pytest.raises(FileNotFoundError) as caught:
         image_data.load("mnist", tmp_path)
     assert str(caught.value) == (
-        f"the data set mnist is neither in {tmp_path}/MNIST/raw nor could it be downloaded "
-        "(Name or service not known); put its idx files there, "
+        f"the data set mnist is neither in {tmp_path}/MNIST nor could it be downloaded "
+        "(Name or service not known); put its files there, "
         "or say where they are: data_folder, or HPO_DATA in the environment"
     )
     assert {p.name for p in tmp_path.iterdir()} == {".lock"}

@@ -1,0 +1,274 @@
+"""The DCGAN: the tutorial's networks, a score that falls, killed and resumed, pictures, mistakes in a sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+import dcgan
+
+MODELS = Path(dcgan.__file__).parent
+TINY = {"dataset": "digits", "image_size": 16, "ngf": 4, "ndf": 4, "batch_size": 64, "nz": 8, "validation": 100}
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HPO_REPORT_FILE", str(tmp_path / "reports"))
+    return tmp_path / "reports"
+
+
+def scores(reports: Path) -> list[float]:
+    return [json.loads(line)["value"] for line in reports.read_text().splitlines()]
+
+
+# The networks
+
+
+def test_the_networks_of_the_tutorial() -> None:
+    """64 pixels, 3 channels, nz 100, ngf = ndf = 64: as many weights as it prints."""
+    assert sum(p.numel() for p in dcgan.Generator(100, 64, 3, 64).parameters()) == 3_576_704
+    assert sum(p.numel() for p in dcgan.Discriminator(64, 3, 64).parameters()) == 2_765_568
+
+
+@pytest.mark.parametrize("size", [16, 32, 64, 128])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shapes(size: int, channels: int) -> None:
+    images = dcgan.Generator(10, 2, channels, size)(torch.randn(3, 10, 1, 1))
+    assert images.shape == (3, channels, size, size) and images.abs().max() <= 1
+    assert dcgan.Discriminator(2, channels, size)(images).shape == (3, 1, 1, 1)
+
+
+def test_initial_weights() -> None:
+    torch.manual_seed(1)
+    generator = dcgan.Generator(100, 16, 3, 64)
+    assert generator[0].weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert generator[1].weight.mean().item() == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_step_moves_each_network_down_its_own_loss() -> None:
+    """The gradients of a step are those of log D(x) + log(1 - D(G(z))) and of log D(G(z)), written down again."""
+    torch.manual_seed(1)
+    settings = dcgan.Settings(image_size=16, ngf=2, ndf=2, nz=3, lr=1e-4)
+    trainer = dcgan.Trainer(settings, 1, torch.device("cpu"))
+    real, z = torch.rand(8, 1, 16, 16) * 2 - 1, torch.randn(8, 3, 1, 1)
+    trainer.latents = lambda count, generator=None: z  # type: ignore[method-assign]
+    fake = trainer.g(z)
+    real_d, fake_d = trainer.d(real).sigmoid(), trainer.d(fake.detach()).sigmoid()
+    loss_d = -(real_d.log().mean() + (1 - fake_d).log().mean())
+    expected = torch.autograd.grad(loss_d, list(trainer.d.parameters()))
+    losses = trainer.step(real)
+    assert losses[0].item() == pytest.approx(loss_d.item(), rel=1e-4)
+    for parameter, gradient in zip(trainer.d.parameters(), expected, strict=True):
+        assert torch.allclose(parameter.grad, gradient, atol=1e-5)
+    assert all(p.grad is not None and p.requires_grad for p in (*trainer.g.parameters(), *trainer.d.parameters()))
+
+
+# Training
+
+
+def test_the_score_falls_as_the_images_get_better_and_a_tiny_rate_ranks_worst(reports: Path) -> None:
+    learning = {**TINY, "ngf": 16, "ndf": 16, "batch_size": 32, "lr": 1e-3}
+    result = dcgan.run({**learning, "epochs": 6})
+    values = scores(reports)
+    assert values[0] > values[2] > values[5] == result["val_loss"]
+    assert dcgan.run({**learning, "epochs": 6, "lr": 1e-5})["val_loss"] > values[1]
+
+
+def test_what_it_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / "checkpoints"))
+    dcgan.run({**TINY, "epochs": 5, "save_every": 2})
+    assert {p.name for p in tmp_path.glob("*.png")} == {"real.png", *(f"generated_{n}.png" for n in (2, 4, 5))}
+    assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {"checkpoint_4.pt", "checkpoint_5.pt"}
+
+
+def test_trials_of_an_experiment_share_the_feature_network(tmp_path: Path) -> None:
+    (tmp_path / "experiment.json").touch()
+    for name in ("a", "b"):
+        dcgan.run({**TINY, "epochs": 1, "output_dir": str(tmp_path / "run" / name)})
+    assert len(list((tmp_path / "features").glob("features_*.pt"))) == 1
+    assert not list((tmp_path / "run").rglob("features*"))
+
+
+@pytest.mark.parametrize(
+    "hyperparams",
+    [{"precision": "bfloat16"}, {"optimizer": "adamw", "weight_decay": 0.01}, {"dataset": "fake", "image_size": 32}],
+)
+def test_every_hyperparameter_trains(hyperparams: dict[str, Any]) -> None:
+    assert 0 < dcgan.run({**TINY, "epochs": 1, **hyperparams})["val_loss"] < 2
+
+
+def test_a_trace_of_the_first_steps(tmp_path: Path) -> None:
+    dcgan.run({**TINY, "epochs": 1, "profile": True})
+    assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+
+
+KILLED = """
+import json, os, signal, sys
+import dcgan
+from hpo.training import checkpoint
+
+save, last = checkpoint.save, int(sys.argv[2])
+
+def save_and_die(state, step, keep):
+    save(state, step, keep=keep)
+    if step == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint.save = save_and_die
+print(dcgan.run(json.loads(sys.argv[1]))["val_loss"])
+"""
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+
+
+def test_killed_it_goes_on_from_its_checkpoint_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hyperparams = {**TINY, "epochs": 4, "seed": 3}
+    uninterrupted = dcgan.run(hyperparams)["val_loss"]
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / "attempt"))
+    monkeypatch.setenv("PYTHONPATH", str(MODELS))
+    assert python("-c", KILLED, json.dumps(hyperparams), "2").returncode == -signal.SIGKILL
+    second = python("-c", KILLED, json.dumps(hyperparams), "0")
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.startswith("epoch 3 ")
+    assert float(second.stdout.splitlines()[-1]) == uninterrupted
+
+
+def test_paused_in_every_epoch_it_ends_alike(reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hyperparams = {**TINY, "epochs": 3}
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / "none"))
+    uninterrupted = dcgan.run(hyperparams)["val_loss"]
+    expected = scores(reports)
+    reports.unlink()
+    monkeypatch.setenv("HPO_STOP_FILE", str(tmp_path / "stop"))
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / "checkpoints"))
+    (tmp_path / "stop").write_text("pause")
+    values = [dcgan.run(hyperparams)["val_loss"] for _ in range(3)]
+    assert values == scores(reports) == expected
+    assert values[-1] == uninterrupted == dcgan.run(hyperparams)["val_loss"]
+
+
+# By hand
+
+
+def words(hyperparams: dict[str, Any]) -> list[str]:
+    return [f"--{name}={value}" for name, value in hyperparams.items()]
+
+
+def test_by_hand_train_resume_sample_and_walk(tmp_path: Path) -> None:
+    training = [dcgan.__file__, *words(TINY), "--output-dir", "first"]
+    done = python(*training, "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    refused = python(*training, "--epochs", "2")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "dcgan.py: first/checkpoints has checkpoints: go on with --resume, or choose another --output-dir\n"
+    )
+    resumed = python(*training, "--epochs", "2", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stdout.startswith("epoch 2 ")
+
+    checkpoint = str(tmp_path / "first/checkpoints/checkpoint_2.pt")
+    assert python(dcgan.__file__, "sample", "--checkpoint", checkpoint, "--grid", "3", "-o", "a.png").returncode == 0
+    with Image.open("a.png") as picture:
+        assert picture.size == (3 * 18 * 2, 3 * 18 * 2)
+    assert python(dcgan.__file__, "slerp", "--checkpoint", checkpoint, "--frames", "6", "-o", "w.gif").returncode == 0
+    with Image.open("w.gif") as picture:
+        assert picture.n_frames == 6 and picture.size == (128, 128)
+
+
+def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.pt").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"x\.pt is no checkpoint of dcgan\.py"):
+        dcgan.load_generator(tmp_path / "x.pt")
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("hyperparams", "sentence"),
+    [
+        ({"image_size": 48}, "image_size must be a power of two from 16, not 48"),
+        ({"channels": 3}, "channels = 3, but digits has 1"),
+        ({"channels": 2}, "channels must be 1 or 3, not 2"),
+        ({"batch_size": 5000}, "batch_size = 5000 is more than the 1337 training images"),
+        ({"beta1": 1}, "beta1 must be a number from 0, below 1, not 1"),
+        (
+            {"optimizer": "sgd", "lr": 0},
+            "lr must be a number above 0, not 0; optimizer must be one of adam, adamw, not 'sgd'",
+        ),
+        ({"dataset": "folder"}, "dataset = 'folder' needs data_folder, the folder of the pictures"),
+        (
+            {"dataset": "celeba"},
+            "dataset must be one of digits, mnist, fashion_mnist, cifar10, fake, folder, not 'celeba'",
+        ),
+    ],
+)
+def test_an_impossible_value_is_named(hyperparams: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        dcgan.run({**TINY, **hyperparams})
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.skipif("tensorboard" in sys.modules, reason="it is there")
+def test_tensorboard_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ValueError, match="tensorboard = true needs the package tensorboard: install it"):
+        dcgan.run({**TINY, "tensorboard": True})
+
+
+def pictures(folder: Path, count: int, damaged: int = 0) -> None:
+    folder.mkdir()
+    for n in range(count):
+        Image.effect_noise((40 + n, 30), 90).convert("RGB").save(folder / f"{n:03}.png")
+    for n in range(damaged):
+        (folder / f"broken_{n}.jpg").write_bytes(b"no picture")
+
+
+@pytest.fixture
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPO_DATA", str(tmp_path / "data"))
+
+
+FOLDER = {"dataset": "folder", "data_folder": "pictures", "batch_size": 8, "epochs": 1}
+
+
+@pytest.mark.usefixtures("_own_cache")
+def test_a_folder_of_pictures_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures(tmp_path / "pictures", 20)
+    first = dcgan.run({**TINY, **FOLDER})
+    assert len(list((tmp_path / "data/decoded").glob("*.npy"))) == 1
+    monkeypatch.setattr(dcgan.image_data, "_decoded", lambda *_: pytest.fail("decoded again"))
+    assert dcgan.run({**TINY, **FOLDER}) == first
+
+
+@pytest.mark.usefixtures("_own_cache")
+def test_damaged_pictures_are_named_and_skipped_only_when_asked(tmp_path: Path) -> None:
+    pictures(tmp_path / "pictures", 20, damaged=4)
+    with pytest.raises(ValueError) as caught:
+        dcgan.run({**TINY, **FOLDER})
+    first_three = ", ".join(f"pictures/broken_{n}.jpg" for n in range(3))
+    assert str(caught.value) == f"damaged pictures: {first_three} and 1 more; skip_damaged = true leaves them out"
+    assert dcgan.run({**TINY, **FOLDER, "skip_damaged": True, "channels": 1})["val_loss"] < 2
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    with pytest.raises(FileNotFoundError, match=rf"there are no pictures \(.*\) in {os.getcwd()}/pictures"):
+        dcgan.run({**TINY, **FOLDER})
