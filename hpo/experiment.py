@@ -105,6 +105,11 @@ class Experiment:
         return self.folder / "control"
 
     @functools.cached_property
+    def scheduler(self) -> Path:
+        """What the scheduler said of the experiment's jobs, shared by all who look."""
+        return self.folder / "scheduler"
+
+    @functools.cached_property
     def logs(self) -> Path:
         return self.folder / "logs"
 

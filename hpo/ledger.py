@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpo.journal.base import Event
-from hpo.trial import FAILURES, Failure, State
+from hpo.trial import FAILURES, LOST, Failure, State
 
 
 @dataclass(slots=True)
@@ -23,6 +23,8 @@ class AttemptRecord:
     reports: list[tuple[int, float]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     paused: bool = False
+    #: Why the job of its dead worker was over, as the scheduler calls it ("NODE_FAIL"); empty when nobody knows.
+    lost: str = ""
     #: worker -> its `finished` event. More than one only when a successor recorded the death of the owner.
     finished: dict[str, Event] = field(default_factory=dict)
 
@@ -105,6 +107,21 @@ def failure_of(outcome: Event) -> Failure | None:
     if kind not in FAILURES:
         return Failure("exception", f"{kind}: {record.get('detail', '')}")
     return Failure(kind, str(record.get("detail", "")), record.get("where"), record.get("traceback"))
+
+
+def loss(reason: str, deaths: int) -> Failure:
+    """The failure of a trial that lost its worker too often. reason: of the last time, as the scheduler calls it."""
+    match reason:
+        case "OUT_OF_MEMORY":
+            return Failure("out-of-memory", f" {deaths} times: its job asked for too little")
+        case "TIMEOUT":
+            return Failure("walltime", f"{deaths} jobs came to their end and left no checkpoint")
+    return Failure("worker-lost", f" {deaths} times{lost_because(reason)}")
+
+
+def lost_because(reason: str) -> str:
+    """The end of a sentence about a lost worker: ": its node failed"."""
+    return f": {LOST.get(reason, f'its job is {reason}')}" if reason else ""
 
 
 class Ledger:
@@ -190,5 +207,7 @@ class Ledger:
                 record.reports.append((event["step"], event["value"]))
             case "paused":
                 record.paused = True
+            case "lost":
+                record.lost = str(event.get("reason", ""))
             case "note":
                 record.notes.append(str(event.get("text", "")))

@@ -2,8 +2,8 @@
 
 A worker is *dead* only on evidence: on this host (equal boot id and pid namespace) its process is gone, a zombie, or
 another one under the same number; elsewhere its heartbeat stood still for a long time by the reader's own clock. Clocks
-of two hosts are never compared. Everything else (an unreadable record, a host that cannot be seen) counts as alive or
-as not yet known.
+of two hosts are never compared. A worker in a job of Slurm is dead, wherever it was, when Slurm says that its job is
+over. Everything else (an unreadable record, a host that cannot be seen) counts as alive or as not yet known.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from pathlib import Path
 
 from hpo import processes
 from hpo.journal.folder import sync_folder
+from hpo.slurm.board import Board
+from hpo.slurm.place import Incarnation
+from hpo.slurm.verdict import Verdicts
 
 #: Seconds between two heartbeats, and how long one may stand still before its worker counts as dead.
 HEARTBEAT_EVERY = 10.0
@@ -35,7 +38,8 @@ STOPPED_LIMIT = float(os.environ.get("HPO_STOPPED_LIMIT", "30"))
 class Identity:
     """Who a worker is; written and fsynced before its first claim, and never used again.
 
-    start_time: of the process, in the kernel's own units, so that a recycled pid is told apart.
+    start_time: of the process, in the kernel's own units, so that a recycled pid is told apart. cluster, job_task,
+    restart: the job of Slurm in which it runs, and how often that had been started before; empty outside a job.
     """
 
     id: str
@@ -45,6 +49,9 @@ class Identity:
     pid: int
     start_time: str
     executor: str
+    cluster: str = ""
+    job_task: str = ""
+    restart: int = 0
 
     @staticmethod
     def of_this_process(executor: str) -> Identity:
@@ -52,6 +59,7 @@ class Identity:
         host = socket.gethostname().split(".", 1)[0] or "host"
         plain = "".join(c if c.isalnum() and c.isascii() else "-" for c in host)
         pid = os.getpid()
+        job = Incarnation.here()
         return Identity(
             id=f"{plain}-{pid}-{secrets.token_hex(4)}",
             host=host,
@@ -60,7 +68,15 @@ class Identity:
             pid=pid,
             start_time=processes.start_time(pid) or "",
             executor=executor,
+            cluster=job.cluster if job else "",
+            job_task=job.task if job else "",
+            restart=job.restart if job else 0,
         )
+
+    @property
+    def job(self) -> Incarnation | None:
+        """The job in which it runs; None outside one."""
+        return Incarnation(self.cluster, self.job_task, self.restart) if self.job_task else None
 
     def same_host(self) -> bool:
         """Whether this process can judge that one by its pid."""
@@ -100,8 +116,8 @@ class Vitality(Enum):
 class Liveness:
     """One reader's judgement over the workers of an experiment; it remembers what it saw.
 
-    folder: `workers/`. clock: monotonic seconds. kill: whether a worker stopped for too long may be killed here
-    (those who would take over its trials) or only looked at (`hpo status`).
+    folder: `workers/`, beside which squeue's answers are shared. clock: monotonic seconds. kill: whether a worker
+    stopped for too long may be killed here (those who would take over its trials) or only looked at (`hpo status`).
     """
 
     def __init__(self, folder: Path, *, kill: bool, clock: Callable[[], float] = time.monotonic) -> None:
@@ -110,6 +126,7 @@ class Liveness:
         self._clock = clock
         self._identities: dict[str, Identity] = {}
         self._since: dict[str, tuple[str, float]] = {}
+        self._verdicts = Verdicts(Board(folder.parent / "scheduler"), Incarnation.here())
 
     def of(self, worker: str) -> Vitality:
         """Judge one worker; an empty or unknown name counts as alive."""
@@ -117,13 +134,41 @@ class Liveness:
         if identity is None:
             return Vitality.ALIVE
         self._identities[worker] = identity
-        return self._here(identity) if identity.same_host() else self._elsewhere(identity)
+        seen = self._here(identity) if identity.same_host() else None
+        if seen is Vitality.DEAD:
+            return seen
+        by_job = self._by_job(identity)
+        if by_job is Vitality.DEAD:
+            return by_job
+        if seen is not None:
+            return seen
+        if by_job is not None and identity.executor == "slurm":
+            return by_job
+        return self._elsewhere(identity)  # within an allocation the job outlives its workers
+
+    def reason(self, worker: str) -> str:
+        """Why a dead worker's job is over, as Slurm calls it ("NODE_FAIL"); empty when that is not known."""
+        identity = self._identities.get(worker)
+        job = identity.job if identity is not None else None
+        return self._verdicts.reason(job) if job is not None else ""
 
     def bury(self, worker: str) -> None:
-        """Kill whatever a dead worker of this host left running, before anything of it runs again."""
+        """Kill whatever a dead worker of this host left running, before anything of it runs again.
+
+        It may run itself: a node's slurmd was lost, and the job was given to another node, or to this one again.
+        """
         identity = self._identities.get(worker)
         if identity is not None and identity.same_host():
+            if processes.is_running(identity.pid, identity.start_time):
+                processes.kill([identity.pid])
             processes.kill_marked(worker)
+
+    def _by_job(self, identity: Identity) -> Vitality | None:
+        """What Slurm says of a worker's job; None for a worker outside of a job."""
+        if identity.job is None:
+            return None
+        lives = self._verdicts.lives(identity.id, identity.job)
+        return Vitality.UNKNOWN if lives is None else Vitality.ALIVE if lives else Vitality.DEAD
 
     def _here(self, identity: Identity) -> Vitality:
         if not processes.is_running(identity.pid, identity.start_time):

@@ -64,6 +64,21 @@ FAILURES: Mapping[str, FailureKind] = _table(
 )
 
 
+#: Why the job of a lost worker was over, by the scheduler's word for it.
+LOST: Mapping[str, str] = {
+    "NODE_FAIL": "its node failed",
+    "BOOT_FAIL": "its node did not boot",
+    "TIMEOUT": "its job came to the end of its walltime",
+    "DEADLINE": "its job came to its deadline",
+    "PREEMPTED": "its job was preempted",
+    "REQUEUED": "its job was taken from it and queued again",
+    "OUT_OF_MEMORY": "its job ran out of memory",
+    "CANCELLED": "its job was cancelled",
+    "COMPLETED": "its job has ended",
+    "FAILED": "its job failed",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an attempt failed.
@@ -146,10 +161,11 @@ class Attempt:
 
 
 class Interrupt(StrEnum):
-    """Why a running attempt is to be stopped from outside."""
+    """Why a running attempt is to be stopped from outside; END: to be paused, and without any more time to save."""
 
     PAUSE = "pause"
     PRUNE = "prune"
+    END = "end"
 
 
 class Watch(Protocol):

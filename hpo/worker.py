@@ -22,12 +22,14 @@ from typing import Any
 
 from hpo import liveness, processes, runners, samplers
 from hpo.attempts import RERUN, prepare, write_result
+from hpo.checkpoints import Checkpoints
+from hpo.deadline import Deadline
 from hpo.errors import HpoError, StorageError
 from hpo.experiment import Experiment, replace_link
 from hpo.history import History
 from hpo.journal import Event, FolderJournal
 from hpo.judge import Judge
-from hpo.ledger import Ledger, TrialRecord, failure_of, outcome_state
+from hpo.ledger import Ledger, TrialRecord, failure_of, loss, outcome_state
 from hpo.liveness import Vitality
 from hpo.told import is_finite
 from hpo.trial import Attempt, Failure, Interrupt, Result, State
@@ -43,6 +45,8 @@ class Ended(Enum):
     NOTHING_LEFT = "nothing left"
     STOPPED = "stopped"
     TERMINATED = "terminated"
+    WALLTIME = "walltime"  # its job ends before another trial could come to a checkpoint
+    SUPERSEDED = "superseded"  # it was taken for dead, and others have its trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,17 @@ class Claimed:
 
 
 class Worker:
-    """One worker of an experiment: `run()` takes trials until there are none, or until it is told to stop."""
+    """One worker of an experiment: `run()` takes trials until there are none, or until it is told to stop.
 
-    def __init__(self, experiment: Experiment, executor: str) -> None:
+    deadline: the end of its job. only: the number of the one trial that it may take; None for all.
+    """
+
+    def __init__(
+        self, experiment: Experiment, executor: str, *, deadline: Deadline | None = None, only: int | None = None
+    ) -> None:
         self._experiment = experiment
+        self._deadline = deadline or Deadline()
+        self._only = only
         self._identity = liveness.Identity.of_this_process(executor)
         self._keywords = experiment.keywords
         self._journal = experiment.journal(self.id)
@@ -70,13 +81,15 @@ class Worker:
             sampler["name"], experiment.space, sampler["options"], experiment.seed, experiment.warm_trials()
         )
         self._runner = runners.create(experiment.script, self._keywords)
-        self._left = Leftovers(experiment, self._journal)
+        self._left = Leftovers(experiment, self._journal, only)
         self._alike = AlikeFailures(experiment, int(self._keywords["stop_after"]))
         self._history = History(self._journal)
         self._pruner = experiment.specification["pruner"]
         self._next = 0
         self._end = math.inf
+        self._begun = False
         self.terminated = False
+        self.superseded = False
 
     @property
     def id(self) -> str:
@@ -113,12 +126,17 @@ class Worker:
         return reason
 
     def _told_to_end(self) -> Ended | None:
+        if self.superseded:
+            return Ended.SUPERSEDED
         if self.terminated:
             return Ended.TERMINATED
         if time.monotonic() >= self._end and self._experiment.stop() is None:
             reason = f"max_hours = {self._experiment.max_hours} is over"
             self._experiment.request_stop(reason, kill=True, finished=True)
-        return Ended.STOPPED if self._experiment.stop() is not None else None
+        if self._experiment.stop() is not None:
+            return Ended.STOPPED
+        self._deadline.look()
+        return None if self._deadline.has_room() else Ended.WALLTIME
 
     # -- claiming ----------------------------------------------------------------------------------------------------
 
@@ -134,11 +152,17 @@ class Worker:
         return claimed
 
     def _take_new(self) -> Claimed | None:
-        while (number := self._journal.first_unclaimed(self._next)) < self._experiment.budget:
+        while (number := self._first_unclaimed()) is not None:
             self._next = number + 1
             if self._journal.claim(f"{number}.1") == self.id:
                 return Claimed(1, TrialRecord(number))
         return None
+
+    def _first_unclaimed(self) -> int | None:
+        if self._only is not None:
+            return None if self._journal.is_claimed(f"{self._only}.1") else self._only
+        number = self._journal.first_unclaimed(self._next)
+        return number if number < self._experiment.budget else None
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -149,8 +173,15 @@ class Worker:
             attempt = self._prepare(claimed, params)
         began = time.monotonic()
         watch = WorkerWatch(self, claimed, self._judge(claimed))
+        checkpoints = Checkpoints(Path(attempt.env["HPO_CHECKPOINT_DIR"]))
         result = watch.concluded(self._runner.run(attempt, watch))
-        self._record(claimed, attempt, result, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        self._deadline.note(checkpoints.interval() or seconds)
+        if result.paused and watch.out_of_time and not self._begun and not checkpoints.new():
+            failure = Failure("walltime", f"it had {seconds:.0f} s, a whole job, and left no checkpoint")
+            result = Result(failure=failure, notes=result.notes)
+        self._begun = True
+        self._record(claimed, attempt, result, seconds)
 
     def _judge(self, claimed: Claimed) -> Judge | None:
         if self._pruner is None:
@@ -230,9 +261,10 @@ class Worker:
 class Leftovers:
     """Trials that were begun and are not committed: whose they are, and which of them may be taken over."""
 
-    def __init__(self, experiment: Experiment, journal: FolderJournal) -> None:
+    def __init__(self, experiment: Experiment, journal: FolderJournal, only: int | None) -> None:
         self._experiment = experiment
         self._journal = journal
+        self._only = only
         self._liveness = liveness.Liveness(experiment.workers, kill=True)
         self._max_attempts = int(experiment.keywords["max_attempts"])
         self._open: dict[int, TrialRecord] = {}
@@ -245,6 +277,8 @@ class Leftovers:
         begun, done = _begun_and_done(self._journal.claimed())
         voided = {number for number, _ in experiment.retries()}
         wanted = (begun - done) | (begun & voided)
+        if self._only is not None:
+            wanted &= {self._only}
         ledger = experiment.ledger(only=wanted) if wanted else Ledger()
         self._open = {n: ledger.trials[n] for n in sorted(wanted) if ledger.trial(n).committed is None}
         return next(n for n in range(len(begun) + 1) if n not in begun)
@@ -320,6 +354,9 @@ class Leftovers:
 
     def _bury(self, owner: str, record: TrialRecord) -> None:
         self._liveness.bury(owner)
+        if reason := self._liveness.reason(owner):
+            about = {"t": time.time(), "n": record.number, "k": record.last}
+            self._journal.append([{"e": "lost", **about, "reason": reason}])
         fresh = self._experiment.ledger(only={record.number}).trial(record.number)
         record.attempts, record.owners, record.committed = fresh.attempts, fresh.owners, fresh.committed
 
@@ -333,7 +370,7 @@ class Leftovers:
             self.commit(record, record.last)
             return True
         if outcome is None and record.deaths >= self._max_attempts:
-            failure = Failure("worker-lost", f" {record.deaths} times")
+            failure = loss(last.lost if last else "", record.deaths)
             about = {"t": time.time(), "n": record.number, "k": record.last}
             self._journal.append([{"e": "finished", **about, **_outcome(Result(failure=failure))}])
             self.commit(record, record.last)
@@ -380,18 +417,33 @@ class WorkerWatch:
         self._reports: list[Event] = []
         self._looked = time.monotonic()
         self._stop = False
+        #: Whether it was the end of the job, and nothing else, that ended the attempt.
+        self.out_of_time = False
 
     def poll(self) -> Interrupt | None:
         """Write the reports so far; tell whether the attempt must end now."""
         self._flush()
-        now = time.monotonic()
-        if now - self._looked >= CONTROL_EVERY or now >= self._worker._end:
+        worker, now = self._worker, time.monotonic()
+        if now - self._looked >= CONTROL_EVERY or now >= worker._end:
             self._looked = now
-            request = self._worker._experiment.stop()
-            self._stop = now >= self._worker._end or (request is not None and request.kill)
+            self._look(now)
+        deadline = worker._deadline.interrupt()
+        if worker.superseded or deadline is Interrupt.END:
+            return Interrupt.END
         if self._judge is not None and self._judge.pruned:
             return Interrupt.PRUNE
-        return Interrupt.PAUSE if self._stop or self._worker.terminated else None
+        if self._stop or worker.terminated:
+            return Interrupt.PAUSE
+        self.out_of_time = deadline is not None
+        return deadline
+
+    def _look(self, now: float) -> None:
+        """What others want, or have done, and when the job ends."""
+        worker, number, attempt = self._worker, self._about["n"], self._about["k"]
+        request = worker._experiment.stop()
+        self._stop = now >= worker._end or (request is not None and request.kill)
+        worker.superseded = worker._journal.is_claimed(f"{number}.{attempt + 1}")
+        worker._deadline.look()
 
     def report(self, step: int, value: float) -> None:
         """Note a report, which is written at the next poll; after the one by which the trial ends there is none."""

@@ -19,6 +19,7 @@ def _own_experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("HPO_") and name not in ("HPO_DATA", "HPO_REQUIRE_REAL")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HPO_EXPERIMENTS", str(tmp_path / "experiments"))
+    monkeypatch.setenv("HPO_EXECUTOR", "local")  # also where there is a Slurm
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -18,9 +18,9 @@ SQUARE = "def run(hyperparams):\n    return (hyperparams['x'] - 3) ** 2\n"
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a command under test: none of our variables but `more`."""
+    """The environment of a command under test: of our variables only `more`, and workers on this machine."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HPO_")}
-    return {**inherited, **more}
+    return {**inherited, "HPO_EXECUTOR": "local", **more}
 
 
 def hpo(*words: str, cwd: Path, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ are never compared), and for trials ``n`` the number and ``k`` the attempt. Read
 ``reported``          step, value
 ``checkpointed``      step
 ``paused``            released by its worker: the next attempt may be claimed, and does not count as a death
+``lost``              by who found the attempt's worker dead: reason, as the scheduler calls it
 ``finished``          value and metrics, or failure, or pruned
 ``note``              text: something the user should know about this attempt
 ``ended``             the worker took its last trial; reason
@@ -50,6 +51,10 @@ class Journal(Protocol):
 
     def first_unclaimed(self, start: int) -> int:
         """The lowest number from `start` on whose first attempt nobody claimed, if numbers are claimed in order."""
+        ...
+
+    def is_claimed(self, key: str) -> bool:
+        """Whether somebody has `key`."""
         ...
 
     def claims(self, only: Container[int] | None = None) -> Mapping[str, str]:

@@ -52,19 +52,23 @@ class FolderJournal:
         Looked for in growing steps, then by halving: workers that each tried every number would stand in each other's
         way (a create, also one that fails, takes the folder's lock; a look does not).
         """
-        if not self._is_claimed(start):
+        if not self._is_begun(start):
             return start
         claimed, step = start, 1
-        while self._is_claimed(claimed + step):
+        while self._is_begun(claimed + step):
             claimed, step = claimed + step, step * 2
         free = claimed + step
         while free - claimed > 1:
             middle = (claimed + free) // 2
-            claimed, free = (middle, free) if self._is_claimed(middle) else (claimed, middle)
+            claimed, free = (middle, free) if self._is_begun(middle) else (claimed, middle)
         return free
 
-    def _is_claimed(self, number: int) -> bool:
-        return os.path.lexists(f"{self._claims}/{number}.1")
+    def _is_begun(self, number: int) -> bool:
+        return self.is_claimed(f"{number}.1")
+
+    def is_claimed(self, key: str) -> bool:
+        """Whether somebody has `key`."""
+        return os.path.lexists(f"{self._claims}/{key}")
 
     def claims(self, only: Container[int] | None = None) -> dict[str, str]:
         """Every claim (of the trials `only`), key -> owner; an owner that cannot be read is the empty string."""

@@ -142,7 +142,7 @@ def test_a_trial_that_stopped_itself_is_killed_too(bench: Bench, monkeypatch: py
 # -- requests to stop ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("interrupt", list(Interrupt))
+@pytest.mark.parametrize("interrupt", [Interrupt.PAUSE, Interrupt.PRUNE])
 @pytest.mark.parametrize(
     ("kind", "said"),
     [

@@ -1,0 +1,34 @@
+"""What an attempt left to go on from: looked at from outside, whatever wrote it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+
+class Checkpoints:
+    """The files in an attempt's checkpoint folder, compared with those that were there when this object was made."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._began = time.time()
+        self._before = set(self._files())
+
+    def new(self) -> bool:
+        """Whether there is a file that was not there before."""
+        return not self._before.issuperset(self._files())
+
+    def interval(self) -> float:
+        """Seconds between the last two of the new files, or from the beginning to the only one; 0 without one."""
+        times = sorted(time for name, time in self._files() if (name, time) not in self._before)
+        if not times:
+            return 0.0
+        return max(0.0, times[-1] - (times[-2] if len(times) > 1 else self._began))
+
+    def _files(self) -> list[tuple[str, float]]:
+        try:
+            with os.scandir(self._folder) as entries:
+                return [(each.name, each.stat().st_mtime) for each in entries if not each.name.startswith(".")]
+        except OSError:  # no such folder: nothing was saved; or a file that its writer removed meanwhile
+            return []

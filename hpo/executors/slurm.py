@@ -1,0 +1,94 @@
+"""Workers as the tasks of Slurm's job arrays: submitted, and left to themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpo.errors import SchedulerError, StorageError
+from hpo.executors.base import MakeWorker
+from hpo.experiment import Experiment
+from hpo.slurm import jobs, limits, request, script
+from hpo.slurm.board import Board
+from hpo.slurm.request import Array
+
+#: Seconds between two looks of a command that waits (squeue is asked at most once a minute all the same).
+_LOOK_EVERY = 2.0
+
+
+class SlurmExecutor:
+    """Submits arrays of `hpo.task`; nothing runs on this machine."""
+
+    def __init__(self, make_worker: MakeWorker, *, detach: bool = False) -> None:
+        del make_worker, detach  # the jobs make their own, and need nobody to stay
+        self._stop_waiting = False
+
+    def start(self, experiment: Experiment, count: int) -> None:
+        """Submit tasks for `count` workers beside those that are there. Raises `SchedulerError` when sbatch refuses."""
+        self._experiment = experiment
+        cluster = limits.read()
+        arrays = plan(experiment, count, cluster.largest_array)
+        if not arrays:
+            return
+        _write(experiment.folder, script.render(experiment.keywords, experiment.folder, arrays[0], cluster.kill_wait))
+        before = ""
+        for number, array in enumerate(arrays, start=1):
+            try:
+                # Each array has its own limit of tasks at a time: one after the other keeps to nworkers.
+                before = jobs.submit(experiment.folder, array, before if array.at_once else "").id
+            except SchedulerError as error:
+                part = f" (array {number} of {len(arrays)})" if len(arrays) > 1 else ""
+                remedy = f"the experiment is kept: 'hpo resume {experiment.name}' submits what is left"
+                raise SchedulerError(f"{error}{part}\n{remedy}") from None
+
+    def alive(self) -> bool:
+        """Whether a job of the experiment waits or runs, and trials are left."""
+        time.sleep(_LOOK_EVERY)
+        experiment = self._experiment
+        done = sum(1 for key in experiment.journal().claimed() if ".done" in key)
+        return not self._stop_waiting and done < experiment.budget and bool(active(experiment))
+
+    def cancel(self, *, now: bool = False) -> None:
+        """Stop waiting; the jobs go on (`hpo cancel` ends them)."""
+        del now
+        self._stop_waiting = True
+
+
+def plan(experiment: Experiment, count: int, largest: int) -> list[Array]:
+    """The arrays that are wanting for `count` workers, or for the trials that are left."""
+    keywords = experiment.keywords
+    there = {seen.name for seen in active(experiment)}
+    if keywords["array"] == "trials":
+        taken = {job.first + index for job in jobs.recorded(experiment.folder)
+                 for index in job.indexes if f"{job.id}_{index}" in there}  # fmt: skip
+        done = {int(key.partition(".")[0]) for key in experiment.journal().claimed() if ".done" in key}
+        voided = {number for number, _ in experiment.retries()}
+        left = [n for n in range(experiment.budget) if n not in taken and (n not in done or n in voided)]
+        return request.trial_arrays(left, largest, int(keywords["nworkers"]))
+    tasks = -(-count // request.workers_per_task(keywords))
+    return request.worker_arrays(max(0, tasks - len(there)), largest)
+
+
+def active(experiment: Experiment) -> list[jobs.Seen]:
+    """The tasks of the experiment that wait or run."""
+    return [seen for seen in jobs.look(experiment.folder, Board(experiment.scheduler)) if seen.active]
+
+
+def ids(experiment: Experiment) -> Sequence[str]:
+    """The numbers of all jobs of the experiment, oldest first."""
+    return [job.id for job in jobs.recorded(experiment.folder)]
+
+
+def cancel(experiment: Experiment, *, waiting_only: bool) -> None:
+    """Have Slurm end the experiment's jobs: those that have not begun, or all."""
+    jobs.cancel(experiment.folder, jobs.recorded(experiment.folder), waiting_only=waiting_only)
+
+
+def _write(folder: Path, text: str) -> None:
+    try:
+        beside = folder / ".submit.sbatch"
+        beside.write_text(text)
+        beside.rename(folder / "submit.sbatch")
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder}: {error.strerror}") from error

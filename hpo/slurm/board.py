@@ -1,0 +1,155 @@
+"""squeue's answers, shared by all who look at one experiment: asked by one of them, at most once a minute.
+
+Whoever asks takes the next number first (`4.asked`, an exclusive create) and leaves what squeue said under the same
+number (`4.answer`, renamed into place). An answer with a higher number than the last one taken at some moment was
+therefore begun after that moment, whatever the clocks of the hosts say. Ages are differences of two times that the same
+file server stamped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo.errors import SchedulerError
+from hpo.slurm import queue
+from hpo.slurm.queue import Queue, Task
+
+#: Seconds between two questions of one experiment, and the longest when slurmctld does not answer.
+ASK_EVERY = float(os.environ.get("HPO_ASK_EVERY", "60"))
+MOST_BACK_OFF = 600.0
+#: Seconds between two looks at the folder.
+_LOOK_EVERY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What squeue said. number: its place in the order of the questions. age: seconds when it was read, for display."""
+
+    number: int
+    cluster: str
+    tasks: Mapping[str, Task]
+    age: float = 0.0
+
+
+class Board:
+    """One reader of the answers in `folder`, which is made when it is not there."""
+
+    def __init__(
+        self,
+        folder: Path,
+        ask: Callable[[], Queue] = queue.read,
+        every: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._ask = ask
+        self._every = ASK_EVERY if every is None else every
+        self._clock = clock
+        self._looked = float("-inf")
+        self._answer: Answer | None = None
+        #: Why the last question was not answered; empty when it was.
+        self.trouble = ""
+
+    def last_question(self) -> int:
+        """The number of the last question that anybody asked; 0 before the first."""
+        return max(self._numbers("asked"), default=0)
+
+    def answer(self) -> Answer | None:
+        """The newest answer, after a new question if one is due; None when there has been none."""
+        now = self._clock()
+        if now - self._looked >= _LOOK_EVERY:
+            self._looked = now
+            self._ask_if_due()
+            self._read()
+        return self._answer
+
+    def _numbers(self, suffix: str) -> list[int]:
+        try:
+            names = os.listdir(self._folder)
+        except FileNotFoundError:
+            return []
+        pairs = (name.partition(".") for name in names)
+        return [int(number) for number, _, kind in pairs if number.isdigit() and kind == suffix]
+
+    def _ask_if_due(self) -> None:
+        last = self.last_question()
+        if last and self._age(last) < self._interval():
+            return
+        self._folder.mkdir(exist_ok=True)
+        try:
+            os.close(os.open(self._path(last + 1, "asked"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:
+            return  # somebody else asks
+        self._write(last + 1, self._question())
+        for number in self._numbers("asked"):
+            if number < last:
+                self._forget(number)
+
+    def _question(self) -> dict[str, Any]:
+        try:
+            said = self._ask()
+            return {"cluster": said.cluster, "tasks": [asdict(task) for task in said.tasks.values()]}
+        except SchedulerError as error:
+            return {"error": str(error), "failures": self._failures() + 1}
+
+    def _write(self, number: int, record: Mapping[str, Any]) -> None:
+        beside = self._folder / f".{secrets.token_hex(6)}"
+        with contextlib.suppress(OSError):  # a full disk: the next reader asks again
+            beside.write_text(json.dumps(record))
+            beside.rename(self._path(number, "answer"))
+
+    def _forget(self, number: int) -> None:
+        """Remove an old question; the last successful answer stays until there is a newer one."""
+        if self._answer is None or number != self._answer.number:
+            self._path(number, "answer").unlink(missing_ok=True)
+            self._path(number, "asked").unlink(missing_ok=True)
+
+    def _read(self) -> None:
+        self.trouble = ""
+        for number in sorted(self._numbers("answer"), reverse=True):
+            if self._answer is not None and number <= self._answer.number:
+                return
+            record = self._load(number)
+            if "tasks" in record:
+                tasks = {task["name"]: Task(**task) for task in record["tasks"]}
+                self._answer = Answer(number, record["cluster"], tasks, self._age(number, "answer"))
+                return
+            self.trouble = self.trouble or str(record.get("error", ""))
+
+    def _load(self, number: int) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._path(number, "answer").read_text()))
+        except (OSError, ValueError):
+            return {}
+
+    def _failures(self) -> int:
+        """How many questions in a row were not answered."""
+        newest = max(self._numbers("answer"), default=0)
+        return int(self._load(newest).get("failures", 0))
+
+    def _interval(self) -> float:
+        return min(self._every * 2.0 ** self._failures(), max(MOST_BACK_OFF, self._every))
+
+    def _age(self, number: int, suffix: str = "asked") -> float:
+        """Seconds since a file was made, both times stamped by the file server; endless when it is gone."""
+        probe = self._folder / f".{secrets.token_hex(6)}"
+        try:
+            probe.touch()
+            now = probe.stat().st_mtime
+            probe.unlink()
+            return float(max(0.0, now - self._path(number, suffix).stat().st_mtime))
+        except FileNotFoundError:
+            return float("inf")
+        except OSError:
+            return 0.0
+
+    def _path(self, number: int, suffix: str) -> Path:
+        return self._folder / f"{number}.{suffix}"

@@ -1,0 +1,170 @@
+"""The jobs of one experiment: submitted, recorded in its folder, looked up in squeue's answers, cancelled."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hpo.errors import SchedulerError
+from hpo.slurm import commands
+from hpo.slurm.board import Board
+from hpo.slurm.queue import RUNNING, STOPPED, WAITING, Task, cluster_name
+from hpo.slurm.request import Array
+
+#: sbatch's refusals, and what helps.
+_REMEDIES = {
+    "invalid account": "name yours with project = …",
+    "partition name": "name one that 'sinfo' lists with queue = …",
+    "node configuration": "no node has what is asked for: 'hpo check' compares CPUs, memory and GPUs",
+    "job array": "the array is too large for this cluster: 'hpo check' says how large one may be",
+    "time limit": "ask for less with walltime = …",
+    "qos": "see 'sacctmgr show qos', and custom_sbatch_args = --qos=…",
+    "submit limit": "you have as many jobs as you may have: wait, or ask for fewer workers",
+    "temporarily unable": "try again later",
+    "socket timed out": "slurmctld is busy: see 'squeue --me' whether the job came through, then 'hpo resume'",
+}
+#: What Slurm means when it could not open the output of a job.
+_NO_OUTPUT = "53"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One array that was submitted.
+
+    first: the trial of task 0, where each trial has a task. asked: the number of squeue's last question before.
+    """
+
+    id: str
+    indexes: list[int]
+    first: int
+    cluster: str
+    submitted: float
+    asked: int
+
+    @property
+    def names(self) -> list[str]:
+        """Its tasks, as `queue.Task.name`."""
+        return [f"{self.id}_{index}" for index in self.indexes]
+
+
+def submit(folder: Path, array: Array, after: str = "") -> Job:
+    """Hand submit.sbatch to sbatch, for the tasks of `array`. Raises `SchedulerError` with what helps.
+
+    after: the number of a job that must have ended before.
+    """
+    asked = Board(folder / "scheduler").last_question()
+    try:
+        answer = commands.ask(*command(folder, array, after), patience=commands.PATIENCE_TO_SUBMIT)
+    except SchedulerError as error:
+        raise SchedulerError(_with_remedy(str(error))) from None
+    number, _, cluster = answer.strip().partition(";")
+    if not number.isdigit():
+        raise SchedulerError(f"sbatch did not print the number of a job, but {answer.strip()[:100]!r}")
+    job = Job(number, list(array.indexes), array.first, cluster or cluster_name(), time.time(), asked)
+    (folder / "jobs").mkdir(exist_ok=True)
+    beside = folder / "jobs" / f".{number}"
+    beside.write_text(json.dumps(asdict(job)))
+    beside.rename(folder / "jobs" / number)
+    return job
+
+
+def command(folder: Path, array: Array, after: str = "") -> list[str]:
+    """The command that submits an array."""
+    options = [f"--array={array.option}", *([f"--dependency=afterany:{after}"] if after else [])]
+    return ["sbatch", "--parsable", *options, str(folder / "submit.sbatch"), str(array.first)]
+
+
+def _with_remedy(refusal: str) -> str:
+    remedy = next((text for words, text in _REMEDIES.items() if words in refusal.casefold()), "")
+    return f"{refusal}; {remedy}" if remedy else refusal
+
+
+def recorded(folder: Path) -> list[Job]:
+    """All jobs of the experiment in `folder`, oldest first."""
+    found = []
+    for file in (folder / "jobs").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            if file.name.isdigit():
+                found.append(Job(**json.loads(file.read_text())))
+    return sorted(found, key=lambda job: job.submitted)
+
+
+def cancelled(folder: Path, job: Job) -> bool:
+    """Whether `hpo cancel` has ended it."""
+    return (folder / "jobs" / f"{job.id}.cancelled").exists()
+
+
+def cancel(folder: Path, jobs: Sequence[Job], *, waiting_only: bool) -> None:
+    """Have Slurm end the jobs: those that have not begun, or all. What is gone already is no mistake."""
+    if not jobs:
+        return
+    state = ["--state=PENDING"] if waiting_only else []
+    try:
+        commands.ask("scancel", "-Q", *state, *(job.id for job in jobs))
+    except SchedulerError as error:
+        if "invalid job id" not in str(error).casefold():
+            raise
+    for job in jobs:
+        (folder / "jobs" / f"{job.id}.cancelled").touch()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One task of a job, as far as squeue has told. state: Slurm's, "SUBMITTED" before the first answer, or "ENDED"."""
+
+    name: str
+    state: str
+    node: str = ""
+    reason: str = ""
+    restarts: int = 0
+    left: int | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it may still take trials."""
+        return self.state == "SUBMITTED" or self.state in WAITING | RUNNING | STOPPED
+
+
+def look(folder: Path, board: Board) -> Iterator[Seen]:
+    """Every task of the experiment's jobs, by squeue's newest answer."""
+    jobs = recorded(folder)
+    answer = board.answer() if jobs else None
+    for job in jobs:
+        for name in job.names:
+            if answer is None or answer.cluster != job.cluster:
+                yield Seen(name, "CANCELLED" if cancelled(folder, job) else "SUBMITTED")
+            elif (task := answer.tasks.get(name)) is not None:
+                yield _seen(folder, job, task)
+            else:
+                known = answer.number > job.asked
+                yield Seen(name, "ENDED" if known or cancelled(folder, job) else "SUBMITTED")
+
+
+def _seen(folder: Path, job: Job, task: Task) -> Seen:
+    state = "CANCELLED" if cancelled(folder, job) and task.state == "PENDING" else task.state
+    return Seen(task.name, state, task.node, _why(folder, task), task.restarts, task.left)
+
+
+def _why(folder: Path, task: Task) -> str:
+    """Slurm's reason, for a job that failed in words, with the last line that it printed."""
+    if task.state != "FAILED":
+        return task.reason
+    if task.exit_code == _NO_OUTPUT or "53" in task.reason:
+        return f"Slurm could not write to {folder}/logs: is the folder there, and writable, on the compute nodes?"
+    code = task.exit_code
+    status = f"exit code {int(code) >> 8}" if code.isdigit() and int(code) > 255 else task.reason or code
+    last = _last_line(folder / "logs" / f"{task.name}.out")
+    return f"{status}: {last}" if last else status
+
+
+def _last_line(path: Path) -> str:
+    try:
+        lines = path.read_text(errors="replace")[-4000:].strip().splitlines()
+    except OSError:
+        return ""
+    return re.sub(r"\s+", " ", lines[-1])[:300] if lines else ""

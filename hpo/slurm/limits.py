@@ -1,0 +1,150 @@
+"""What this cluster takes: its partitions, GPUs and limits, and what an input file asks beyond them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hpo.errors import did_you_mean
+from hpo.slurm import commands, request
+from hpo.slurm.queue import seconds
+
+
+@dataclass(slots=True)
+class Partition:
+    """One partition. seconds: its longest walltime, or None. gpus (by type), cpus, memory (MB): the most on a node."""
+
+    name: str
+    default: bool = False
+    seconds: int | None = None
+    gpus: dict[str, int] = field(default_factory=dict)
+    cpus: int = 0
+    memory: int = 0
+
+    @property
+    def limit(self) -> str:
+        """The longest walltime, for people."""
+        return "any walltime" if self.seconds is None else request.clock(self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What sinfo and scontrol say. largest_array: tasks of one array. most_jobs: tasks that it knows at a time."""
+
+    name: str
+    partitions: Mapping[str, Partition]
+    largest_array: int = 1001
+    most_jobs: int = 10_000
+    kill_wait: int = 30
+
+    def partition(self, name: str | None) -> Partition | None:
+        """The partition of that name (of several, the first), or the default one."""
+        if name:
+            return self.partitions.get(name.split(",")[0])
+        return next((each for each in self.partitions.values() if each.default), None)
+
+
+def read() -> Cluster:
+    """Ask Slurm. Raises `SchedulerError` when it does not answer."""
+    config = commands.ask("scontrol", "show", "config")
+    return Cluster(
+        name=_setting(config, "ClusterName") or "",
+        partitions=_partitions(commands.ask("sinfo", "-h", "-a", "-e", "-o", "%P|%l|%c|%m|%G")),
+        largest_array=max(1, int(_setting(config, "MaxArraySize") or 1001)),
+        most_jobs=int(_setting(config, "MaxJobCount") or 10_000),
+        kill_wait=int(_setting(config, "KillWait") or 30),
+    )
+
+
+def _setting(config: str, name: str) -> str | None:
+    found = re.search(rf"^{name}\s*=\s*(\S+)", config, re.M)
+    return found[1] if found else None
+
+
+def _partitions(answer: str) -> dict[str, Partition]:
+    found: dict[str, Partition] = {}
+    for line in answer.splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) == 5:
+            name = cells[0].rstrip("*")
+            partition = found.setdefault(name, Partition(name, cells[0].endswith("*"), seconds(cells[1])))
+            partition.cpus = max(partition.cpus, _number(cells[2]))
+            partition.memory = max(partition.memory, _number(cells[3]))
+            for kind, count in _gpus(cells[4]):
+                partition.gpus[kind] = max(count, partition.gpus.get(kind, 0))
+    return found
+
+
+def _number(text: str) -> int:
+    found = re.match(r"\d+", text)
+    return int(found[0]) if found else 0
+
+
+def _gpus(gres: str) -> Iterator[tuple[str, int]]:
+    """Read ``gpu:k80:2(S:0-1),lscratch:800`` as k80, 2; a GPU without a type has the type ""."""
+    for part in re.sub(r"\([^)]*\)", "", gres).split(","):
+        words = part.split(":")
+        if words[0] == "gpu":
+            yield (words[1] if len(words) > 2 else ""), _number(words[-1]) or 1
+
+
+def excesses(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """Yield what the cluster will not take: the keyword that says it, and what it would take.
+
+    tasks: how many tasks the arrays have together.
+    """
+    custom = request.Custom.of(control)
+    wanted = custom.value("partition") or control["queue"]
+    partition = cluster.partition(wanted)
+    if partition is None and wanted:
+        near = did_you_mean(wanted, cluster.partitions)
+        yield "queue", f"this cluster has no partition {wanted!r}, only {', '.join(cluster.partitions)}.{near}"
+    if partition is not None:
+        yield from _beyond(control, partition, list(cluster.partitions.values()))
+    if tasks > cluster.most_jobs:
+        message = f"{tasks} tasks are more than this cluster keeps at a time (MaxJobCount = {cluster.most_jobs})"
+        yield "array", f"{message}: use array = workers, with which {control['nworkers']} tasks take all trials"
+
+
+def _beyond(control: Mapping[str, Any], partition: Partition, others: Sequence[Partition]) -> Iterator[tuple[str, str]]:
+    where = f"partition {partition.name}"
+    wanted = request.walltime(control)
+    if wanted is not None and partition.seconds is not None and wanted > partition.seconds:
+        longer = [p for p in others if p.seconds is None or p.seconds >= wanted]
+        hint = f"; queue = {longer[0].name} allows {longer[0].limit}" if longer else ""
+        message = f"walltime {request.clock(wanted)} is longer than {where} allows, {partition.limit}{hint}"
+        yield "walltime", message
+    kind = request.gpu_type(control)
+    if kind is not None:
+        yield from _beyond_gpus(control, kind, partition, others)
+    cpus = int(control["cpus_per_task"] or control["nthreads"]) * request.workers_per_task(control)
+    if partition.cpus and cpus > partition.cpus:
+        keyword = "cpus_per_task" if control["cpus_per_task"] else "nthreads"
+        yield keyword, f"{cpus} CPUs for each worker are more than a node of {where} has, {partition.cpus}"
+    yield from _beyond_memory(control, cpus, partition)
+
+
+def _beyond_gpus(
+    control: Mapping[str, Any], kind: str, partition: Partition, others: Sequence[Partition]
+) -> Iterator[tuple[str, str]]:
+    where = f"partition {partition.name}"
+    count = int(control["gpus_per_trial"] or 1)
+    if kind not in partition.gpus and (kind or not partition.gpus):
+        elsewhere = [p.name for p in others if kind in p.gpus]
+        has = f"it has {', '.join(sorted(filter(None, partition.gpus))) or 'none'}"
+        hint = f"; queue = {elsewhere[0]} has it" if elsewhere else did_you_mean(kind, partition.gpus)
+        yield "worker_type", f"no node of {where} has a GPU {kind!r}; {has}, and 'cpu' asks for none{hint}"
+    elif count > max(partition.gpus[kind] if kind else max(partition.gpus.values()), 1):
+        most = partition.gpus[kind] if kind else max(partition.gpus.values())
+        yield "gpus_per_trial", f"{count} GPUs for each trial are more than a node of {where} has, {most}"
+
+
+def _beyond_memory(control: Mapping[str, Any], cpus: int, partition: Partition) -> Iterator[tuple[str, str]]:
+    each, whole = control["mem_per_cpu"], control["mem_per_node"]
+    wanted = each * cpus if each else whole
+    if wanted and partition.memory and wanted * 1000 > partition.memory:
+        keyword = "mem_per_cpu" if each else "mem_per_node"
+        has = f"a node of partition {partition.name} has, {partition.memory / 1000:g} GB"
+        yield keyword, f"{wanted:g} GB are more than {has}"

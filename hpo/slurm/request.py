@@ -1,0 +1,191 @@
+"""What is asked of Slurm: from the keywords of &control to options of sbatch and srun, and to job arrays."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpo.slurm.queue import index_list, seconds
+
+#: The short options of sbatch that we have to recognise.
+_SHORT = {
+    "a": "array", "A": "account", "c": "cpus-per-task", "D": "chdir", "e": "error", "M": "clusters", "n": "ntasks",
+    "o": "output", "p": "partition", "t": "time", "W": "wait",
+}  # fmt: skip
+#: What custom_sbatch_args cannot have, and why.
+_OURS = {
+    "array": "the array is made from nworkers",
+    "wait": "use 'hpo submit-job --wait'",
+    "wrap": "the script is made by hpo",
+    "parsable": "use 'hpo submit-job --parsable'",
+    "test-only": "use 'hpo submit-job --dry-run'",
+    "clusters": "submit from a login node of that cluster",
+    "output": "what a job prints is kept in the experiment's folder, in logs/",
+    "error": "what a job prints is kept in the experiment's folder, in logs/",
+    "ntasks": "each job of the array has one task: use cpus_per_task",
+    "chdir": "each trial runs in a folder of its own",
+}
+#: Options that a keyword stands for.
+_KEYWORDS = {
+    "time": "walltime",
+    "partition": "queue",
+    "account": "project",
+    "cpus-per-task": "cpus_per_task",
+    "mem-per-cpu": "mem_per_cpu",
+    "mem": "mem_per_node",
+    "mail-user": "mail",
+}
+_MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
+#: Seconds before the end of a job at which Slurm warns it; it may come a minute early, and the worker knows its end.
+WARNING = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """custom_sbatch_args, as words. ValueError when its quotes do not close."""
+
+    words: tuple[str, ...]
+
+    @staticmethod
+    def of(control: Mapping[str, Any]) -> Custom:
+        """That of an input file."""
+        return Custom(tuple(shlex.split(control.get("custom_sbatch_args") or "")))
+
+    def options(self) -> Iterator[tuple[str, str, int]]:
+        """Each option: its long name, its value ("" when there is none), and where it stands."""
+        for place, word in enumerate(self.words):
+            if word.startswith("--"):
+                name, equals, value = word[2:].partition("=")
+                yield name, value if equals else self._next(place), place
+            elif word.startswith("-") and len(word) > 1:
+                yield _SHORT.get(word[1], word[1]), word[2:] or self._next(place), place
+
+    def _next(self, place: int) -> str:
+        following = self.words[place + 1 : place + 2]
+        return following[0] if following and not following[0].startswith("-") else ""
+
+    def names(self) -> set[str]:
+        """The long names of the options."""
+        return {name for name, _, _ in self.options()}
+
+    def value(self, wanted: str) -> str:
+        """The value of an option, "" when it is not given."""
+        return next((value for name, value, _ in self.options() if name == wanted), "")
+
+    def without(self, unwanted: str) -> tuple[str, ...]:
+        """The words without an option and its value."""
+        gone: set[int] = set()
+        for name, value, place in self.options():
+            if name == unwanted:
+                apart = value and not self.words[place].endswith(value)
+                gone |= {place, place + 1} if apart else {place}
+        return tuple(word for place, word in enumerate(self.words) if place not in gone)
+
+
+def mistakes(control: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what cannot be asked for: the keyword that says it, and why."""
+    try:
+        custom = Custom.of(control)
+    except ValueError as error:
+        yield "custom_sbatch_args", f"custom_sbatch_args cannot be read: {str(error).lower()}"
+        return
+    names = custom.names()
+    for name in sorted(names & _OURS.keys()):
+        yield "custom_sbatch_args", f"custom_sbatch_args cannot have --{name}: {_OURS[name]}"
+    for option, keyword in _KEYWORDS.items():
+        if option in names and keyword in given:
+            yield "custom_sbatch_args", f"{keyword} and --{option} in custom_sbatch_args are the same: give one of them"
+    forms = [f"--{name}" for name in _MEMORY if name in names]
+    forms += [keyword for keyword in ("mem_per_cpu", "mem_per_node") if keyword in given]
+    if len(forms) > 1 and not any(_KEYWORDS.get(form[2:]) in forms for form in forms):
+        yield "custom_sbatch_args", f"give one form of the memory, not {' and '.join(forms)}"
+    if control["array"] == "trials" and control["workers_per_gpu"]:
+        yield "workers_per_gpu", "workers_per_gpu needs array = workers: with trials, each trial has a job of its own"
+    if control["array"] == "trials" and control["workflow"] != "grid":
+        yield "array", f"array = trials needs workflow = grid: the trials of {control['workflow']} are not known before"
+
+
+def gpu_type(control: Mapping[str, Any]) -> str | None:
+    """The type of GPU that is asked for; "" for any, None for none."""
+    kind = control["worker_type"]
+    if kind is None:
+        return "" if control["gpus_per_trial"] or control["workers_per_gpu"] else None
+    return None if kind.casefold() == "cpu" else str(kind)
+
+
+def walltime(control: Mapping[str, Any]) -> int | None:
+    """The seconds that a job may run; None when custom_sbatch_args has a form that only Slurm knows."""
+    given = Custom.of(control).value("time")
+    return seconds(given) if given else int(control["walltime"])
+
+
+def workers_per_task(control: Mapping[str, Any]) -> int:
+    """How many workers run in one task of an array."""
+    return int(control["workers_per_gpu"] or 1)
+
+
+def resources(control: Mapping[str, Any]) -> list[str]:
+    """The options of sbatch (and srun) for one task: time, CPUs, memory, GPUs, partition, account, the user's own."""
+    custom = Custom.of(control)
+    cpus = int(control["cpus_per_task"] or control["nthreads"]) * workers_per_task(control)
+    ours = {
+        "time": clock(control["walltime"]),
+        "cpus-per-task": str(cpus),
+        "partition": control["queue"],
+        "account": control["project"],
+        "mem-per-cpu": _megabytes(control["mem_per_cpu"]),
+        "mem": _megabytes(control["mem_per_node"]),
+    }
+    names = custom.names()
+    options = [f"--{name}={value}" for name, value in ours.items() if value and name not in names]
+    gres = _gres(control, custom.value("gres"))
+    return [*options, *([f"--gres={gres}"] if gres else []), *custom.without("gres")]
+
+
+def _gres(control: Mapping[str, Any], custom: str) -> str:
+    """Our GPUs beside what the user asks for: of two --gres, sbatch would take the last alone."""
+    kind = gpu_type(control)
+    asked = [part for part in custom.split(",") if part]
+    if kind is not None and not any(part.partition(":")[0] == "gpu" for part in asked):
+        count = int(control["gpus_per_trial"] or 1)
+        asked.insert(0, ":".join(filter(None, ("gpu", kind, str(count)))))
+    return ",".join(asked)
+
+
+def clock(total: int) -> str:
+    """Seconds as HH:MM:SS; hours may be more than 24."""
+    return f"{total // 3600:02d}:{total // 60 % 60:02d}:{total % 60:02d}"
+
+
+def _megabytes(gigabytes: float | None) -> str | None:
+    return None if gigabytes is None else f"{max(1, round(gigabytes * 1000))}M"
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """One job array. first: the trial of its task 0, where each trial has a task. at_once: tasks at a time, or 0."""
+
+    indexes: tuple[int, ...]
+    first: int = 0
+    at_once: int = 0
+
+    @property
+    def option(self) -> str:
+        """The value of --array."""
+        limit = f"%{self.at_once}" if 0 < self.at_once < len(self.indexes) else ""
+        return index_list(list(self.indexes)) + limit
+
+
+def worker_arrays(tasks: int, largest: int) -> list[Array]:
+    """`tasks` tasks of workers, in arrays of `largest` at most."""
+    return [Array(tuple(range(min(largest, tasks - begin)))) for begin in range(0, tasks, largest)]
+
+
+def trial_arrays(trials: Sequence[int], largest: int, at_once: int) -> list[Array]:
+    """A task for each trial, in arrays whose indexes stay below `largest`."""
+    blocks: dict[int, list[int]] = {}
+    for trial in trials:
+        blocks.setdefault(trial // largest, []).append(trial % largest)
+    return [Array(tuple(indexes), block * largest, at_once) for block, indexes in sorted(blocks.items())]

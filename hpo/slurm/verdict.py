@@ -1,0 +1,88 @@
+"""Whether Slurm says that a worker's job still runs.
+
+A job is over when an answer of squeue that was *begun after the worker was first known* does not show it, shows it as
+ended, or shows it with a higher count of restarts. An answer from a cache would kill the living. No answer, and an
+answer of another cluster, say nothing.
+"""
+
+from __future__ import annotations
+
+from hpo.slurm.board import Board
+from hpo.slurm.place import Incarnation
+from hpo.slurm.queue import RUNNING, STOPPED, Task
+
+#: Why Slurm ended a job, for people; a state that is not here is named as it is.
+REASONS = {
+    "NODE_FAIL": "its node failed",
+    "BOOT_FAIL": "its node did not boot",
+    "TIMEOUT": "its job came to the end of its walltime",
+    "DEADLINE": "its job came to its deadline",
+    "PREEMPTED": "its job was preempted",
+    "OUT_OF_MEMORY": "its job ran out of memory",
+    "CANCELLED": "its job was cancelled",
+    "COMPLETED": "its job has ended",
+    "FAILED": "its job failed",
+}
+
+
+class Verdicts:
+    """One reader's view of the jobs of workers. here: the reader's own job, or None."""
+
+    def __init__(self, board: Board, here: Incarnation | None) -> None:
+        self._board = board
+        self._here = here
+        self._known: dict[str, int] = {}
+
+    def lives(self, worker: str, job: Incarnation) -> bool | None:
+        """True: its job runs. False: it is over, for ever. None: not known yet, ask again."""
+        if self.superseded(job):
+            return False
+        known = self._known.get(worker)
+        if known is None:
+            known = self._known[worker] = self._board.last_question()
+        answer = self._board.answer()
+        if answer is None or answer.cluster != job.cluster:
+            return None
+        task = answer.tasks.get(job.task)
+        if task is not None and task.restarts == job.restart and task.state in RUNNING | STOPPED:
+            return True  # an old answer is good enough to go on waiting
+        if answer.number <= known or (task is not None and not _is_over(task, job)):
+            return None
+        return False
+
+    def superseded(self, job: Incarnation) -> bool:
+        """Whether this process runs in a later start of the very same job."""
+        here = self._here
+        return here is not None and (here.cluster, here.task) == (job.cluster, job.task) and here.restart > job.restart
+
+    def reason(self, job: Incarnation) -> str:
+        """Why the job of a dead worker is over, as far as Slurm still tells: a state such as "NODE_FAIL", or ""."""
+        answer = self._board.answer()
+        task = answer.tasks.get(job.task) if answer is not None else None
+        if task is None:
+            return ""
+        if task.restarts > job.restart or not task.over:
+            return "REQUEUED"
+        return task.state
+
+
+def _is_over(task: Task, job: Incarnation) -> bool:
+    return task.over or task.restarts > job.restart
+
+
+class TimeLeft:
+    """The time that this process's own job has left, as squeue's answers tell it."""
+
+    def __init__(self, board: Board, here: Incarnation) -> None:
+        self._board = board
+        self._here = here
+        self._used = board.last_question()
+
+    def __call__(self) -> float | None:
+        """Seconds until the time limit; None when no answer came since the last call that had one."""
+        answer = self._board.answer()
+        if answer is None or answer.number <= self._used or answer.cluster != self._here.cluster:
+            return None
+        self._used = answer.number
+        task = answer.tasks.get(self._here.task)
+        return None if task is None or task.left is None else max(0.0, task.left - answer.age)

@@ -1,0 +1,145 @@
+"""One job of a scheduler: its workers, and what becomes of the job when its time is over and trials are left.
+
+The batch script executes ``python -m hpo.task FOLDER FIRST``. FIRST is the trial of the array's task 0 where each trial has
+a task of its own (``array = trials``), and otherwise without meaning.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from hpo import liveness, processes
+from hpo.deadline import Deadline
+from hpo.errors import HpoError, SchedulerError
+from hpo.experiment import Experiment
+from hpo.slurm import commands, jobs, request
+from hpo.slurm.board import Board
+from hpo.slurm.place import Incarnation
+from hpo.slurm.request import Array
+from hpo.slurm.verdict import TimeLeft
+from hpo.worker import Ended, Worker
+
+#: How a worker process tells its crew that its job's time was over (exit status).
+OUT_OF_TIME = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The job in which this process runs. only: the one trial that is its, or None."""
+
+    experiment: Experiment
+    here: Incarnation
+    only: int | None
+
+    def work(self) -> bool:
+        """Take trials; whether the job's time was over before there were none left. Raises `HpoError`."""
+        told = TimeLeft(Board(self.experiment.scheduler), self.here)
+        deadline = Deadline.of(told=told)
+        worker = Worker(self.experiment, "slurm", deadline=deadline, only=self.only)
+
+        def terminate(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            worker.terminated = True
+            deadline.terminated()
+
+        def warn(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            deadline.warned()
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, terminate)
+        signal.signal(signal.SIGUSR1, warn)
+        return worker.run() is Ended.WALLTIME
+
+    def crew(self, count: int) -> bool:
+        """Several workers that share this job's GPU, as processes of their own; as `work`."""
+        command = [sys.executable, "-P", "-m", "hpo.task", str(self.experiment.folder), "0", str(os.getpid())]
+        workers = [subprocess.Popen(command) for _ in range(count)]
+
+        def pass_on(number: int, frame: FrameType | None) -> None:
+            del frame
+            processes.kill([worker.pid for worker in workers if worker.poll() is None], signal.Signals(number))
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, pass_on)
+        ends = [worker.wait() for worker in workers]
+        failed = [status for status in ends if status not in (0, OUT_OF_TIME)]
+        if failed and len(failed) == len(ends):
+            raise SchedulerError(f"all {count} workers of this job ended with {failed}")
+        return OUT_OF_TIME in ends
+
+    def go_on(self) -> None:
+        """Have Slurm run this job again, if trials wait for it: requeued, or where that is refused, as a new job.
+
+        The last thing that is done, since a requeued job gets SIGTERM at once.
+        """
+        if not self._trials_wait() or self._came_back():
+            return
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        try:
+            commands.ask("scontrol", "requeue", self.here.task)
+            print(f"the walltime is over and trials are left: {self.here.task} is queued again", flush=True)
+        except SchedulerError as refused:
+            job = jobs.submit(self.experiment.folder, self._array())
+            print(f"the walltime is over and trials are left: job {job.id} continues ({refused})", flush=True)
+
+    def _trials_wait(self) -> bool:
+        """Whether there are trials in nobody's hands."""
+        if self.experiment.stop() is not None:
+            return False
+        ledger = self.experiment.ledger()
+        waiting = [
+            record for record in ledger.trials.values() if record.committed is None and record.state() != "running"
+        ]
+        if self.only is not None:
+            return any(record.number == self.only for record in waiting)
+        return bool(waiting) or len(ledger.trials) < self.experiment.budget
+
+    def _came_back(self) -> bool:
+        """Whether a later start of this job is there already: what we asked for would end it."""
+        found = (liveness.read(self.experiment.workers, name) for name in os.listdir(self.experiment.workers))
+        jobs_seen = (identity.job for identity in found if identity is not None)
+        mine = (self.here.cluster, self.here.task)
+        return any(job and (job.cluster, job.task) == mine and job.restart > self.here.restart for job in jobs_seen)
+
+    def _array(self) -> Array:
+        index = int(self.here.task.partition("_")[2] or 0)
+        return Array((index,), 0 if self.only is None else self.only - index)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Be a job, or with a third argument (the pid to die with) one worker of a crew."""
+    folder, first, *parent = arguments
+    processes.adopt_orphans()
+    if parent:
+        processes.die_with_parent(int(parent[0]))
+    here = Incarnation.here()
+    if here is None:
+        print("this is the inside of a Slurm job: 'hpo submit-job' starts it", file=sys.stderr)
+        return 2
+    try:
+        experiment = Experiment(Path(folder))
+        trials = experiment.keywords["array"] == "trials"
+        task = Task(experiment, here, int(first) + int(here.task.partition("_")[2] or 0) if trials else None)
+        count = request.workers_per_task(experiment.keywords)
+        out_of_time = task.work() if parent or count == 1 else task.crew(count)
+        if out_of_time and parent:
+            return OUT_OF_TIME
+        if out_of_time:
+            task.go_on()
+    except HpoError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
