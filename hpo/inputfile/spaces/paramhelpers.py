@@ -23,7 +23,7 @@ from hpo.space import Vector as VectorParameter
 from hpo.space.expressions import MISSING, VARIABLE
 
 #: No parameter set is larger; a file beyond it is something else.
-MAX_BYTES = 5_000_000
+MAX_CHARACTERS = 5_000_000
 MAX_VECTOR = 10_000
 
 _CALL = re.compile(r"^[^\S\n]*(?:[\w.]+\s*(?:<<?-|=|<)\s*)?(?:ParamHelpers\s*::\s*)?make[A-Z]\w*\s*\(", re.MULTILINE)
@@ -50,8 +50,8 @@ def matches(source: Source) -> bool:
 def read(source: Source) -> ParameterSpace | None:
     """Return the space; mistakes are reported with their lines."""
     builder = Builder(source)
-    if len(source.text) > MAX_BYTES:
-        builder.fail(f"this is no parameter set: it has more than {MAX_BYTES // 1_000_000} million characters")
+    if len(source.text) > MAX_CHARACTERS:
+        builder.fail(f"this is no parameter set: it has more than {MAX_CHARACTERS // 1_000_000} million characters")
         return None
     try:
         calls, variables = _calls(tokenize(source.text), builder)
@@ -114,26 +114,22 @@ def _chosen(tokens: Sequence[Token], places: Sequence[int]) -> int:
     """Return where the set that counts begins: the only one, or the last that is assigned to a known name."""
     assigned = _places_of_assignments(tokens)
     for name in _SET_NAMES:
-        if name in assigned and (len(places) > 1 or assigned[name] in places):
+        if name in assigned and tokens[assigned[name]].text in (_SET, "c"):
             return assigned[name]
     if len(places) == 1:
         return places[0]
-    lines = ", ".join(str(tokens[place].line) for place in places)
-    raise Mistake(
-        f"there are several parameter sets (lines {lines}); assign the one to use to param.set", tokens[places[0]].line
-    )
+    what = f"there are {len(places)} parameter sets; assign the one to use to param.set"
+    raise Mistake(what, tokens[places[1]].line)
 
 
 def _places_of_assignments(tokens: Sequence[Token]) -> dict[str, int]:
     """Return where the values of top-level assignments ``name <- value`` begin; the last one counts."""
-    return {
-        tokens[i].text: i + 2
-        for i in range(len(tokens) - 2)
-        if tokens[i].kind == "name"
-        and tokens[i].depth == 0
-        and tokens[i + 1].text in ("<-", "=", "<<-")
-        and (i == 0 or tokens[i - 1].text in ("\n", ";"))
-    }
+    places: dict[str, int] = {}
+    for i, token in enumerate(tokens[:-2]):
+        begins = i == 0 or tokens[i - 1].text in ("\n", ";")
+        if begins and token.kind == "name" and token.depth == 0 and tokens[i + 1].text in ("<-", "=", "<<-"):
+            places[token.text] = i + 2 + (tokens[i + 2].kind == "newline")
+    return places
 
 
 def _assignments(tokens: Sequence[Token]) -> dict[str, Node]:
@@ -278,7 +274,7 @@ def _name_of(call: Call, evaluator: Evaluator) -> str | None:
     try:
         given = match_arguments(_CONSTRUCTORS[call.function].formals, call.arguments, "", call.line)
         name = evaluator.single(given["id"])
-    except (Mistake, KeyError):
+    except (Mistake, KeyError, RecursionError):
         return None
     return name if isinstance(name, str) else None
 

@@ -110,7 +110,8 @@ def tokenize(text: str) -> list[Token]:
             at = text.find("\n", at) if "\n" in text[at:] else len(text)
             continue
         depth -= found in (")", "]", "}") and depth > 0
-        if kind not in ("blank", "comment"):
+        again = kind == "newline" and tokens and tokens[-1].kind == "newline"
+        if kind not in ("blank", "comment") and not again:
             tokens.append(_token(match, line, depth))
         depth += found in ("(", "[", "{")
         line += found.count("\n")
