@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hpo.runners.bash import BashRunner
+from hpo.runners.command import CommandRunner
 from hpo.runners.inprocess import InProcessRunner
 from hpo.runners.python import PythonRunner
+from hpo.runners.rscript import RScriptRunner
 from hpo.script import Script
 from hpo.trial import Runner
 
 #: The runners by the names of `registry.RUNNERS`.
-RUNNERS: Mapping[str, Callable[[Script, Mapping[str, Any]], Runner]] = {"python": PythonRunner}
+RUNNERS: Mapping[str, Callable[[Script, Mapping[str, Any]], Runner]] = {
+    "python": PythonRunner,
+    "rscript": RScriptRunner,
+    "bash": BashRunner,
+    "command": CommandRunner,
+}
 
 
 def create(script: Script, settings: Mapping[str, Any]) -> Runner:
-    """Return the runner for a script. settings: the resolved &control keywords."""
-    if settings.get("isolation") == "none":
+    """Return the runner for a script. settings: the resolved &control keywords.
+
+    `isolation = none` is for Python, in the interpreter that runs us; other programs are processes anyhow.
+    """
+    if settings.get("isolation") == "none" and script.runner == "python":
         return InProcessRunner(script, settings)
     return RUNNERS[script.runner](script, settings)

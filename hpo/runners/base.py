@@ -59,12 +59,12 @@ class IsolatedRunner(ABC):
 
     @abstractmethod
     def request(self, attempt: Attempt, files: Files) -> dict[str, Any]:
-        """What to run: `argv` for a command; for Python what `bootstrap.py` needs."""
+        """What to run: `argv` for a command, with variables of its `own`; for Python what `bootstrap.py` needs."""
 
     def outcome(self, attempt: Attempt, files: Files, ending: Ending) -> dict[str, Any] | None:
-        """What the script left, in the form of `bootstrap.py`; None when it did not come so far."""
-        del attempt, ending
-        return read_outcome(files.outcome)
+        """What the script left where no bootstrap wrote an outcome, in the same form; None: how it ended says all."""
+        del attempt, files, ending
+        return None
 
     def run(self, attempt: Attempt, watch: Watch) -> Result:
         """Run the script once; see `trial.Runner`."""
@@ -81,7 +81,7 @@ class IsolatedRunner(ABC):
         if isinstance(ending, Failure):
             return Result(failure=ending, notes=self._notes)
         ending.notes[:0] = self._notes
-        outcome = self.outcome(attempt, files, ending)
+        outcome = read_outcome(files.outcome) or self.outcome(attempt, files, ending)
         return conclude(attempt, ending, outcome, starved=oom_kills() > before)
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class IsolatedRunner(ABC):
         assert launch is not None
         env = self._variables(attempt, files)
         request = {**self.request(attempt, files), "folder": str(attempt.folder), "outcome": str(files.outcome)}
-        request["env"] = {**launch.changes, **env}
+        request["env"] = {**launch.changes, **request.pop("own", {}), **env}
         children = set(processes.children(os.getpid()))
         try:
             parent = self._living_parent(launch, attempt, env["HPO_WORKER"])

@@ -1,0 +1,54 @@
+"""R scripts: `candle_params` (and `hyperparams`) go in, `candle_value_to_return` (or `val_to_return`) comes out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from hpo.runners import environment, returned
+from hpo.runners.base import IsolatedRunner, Launch
+from hpo.runners.python import objective
+from hpo.runners.supervision import Ending, Files
+from hpo.trial import Attempt
+
+BOOTSTRAP = Path(__file__).with_name("bootstrap.R")
+_NOTHING_SET = ": it set neither candle_value_to_return nor val_to_return"
+
+
+class RScriptRunner(IsolatedRunner):
+    """Starts Rscript for each trial; the hyperparameters travel through jsonlite."""
+
+    _rscript = "Rscript"
+
+    def launch(self) -> Launch:
+        """Find Rscript, after the modules are loaded."""
+        changes = environment.modules(self.settings, "exec_r_module")
+        found = environment.which(["Rscript"], changes)
+        if found is None:
+            raise environment.EnvironmentFault("Rscript is not on PATH: install R, or name its module in exec_r_module")
+        self._rscript = found
+        folders = environment.words(self.settings.get("supp_r_libs"), os.pathsep)
+        if folders:
+            before = environment.applied(changes).get("R_LIBS")
+            changes = {**changes, "R_LIBS": os.pathsep.join([*folders, *([before] if before else [])])}
+        return Launch(changes=changes)
+
+    def request(self, attempt: Attempt, files: Files) -> dict[str, Any]:
+        """Rscript with our bootstrap; what is for it alone is in variables, the arguments are the script's."""
+        params = files.scratch / "params.json"
+        params.write_text(json.dumps(dict(attempt.params)))
+        own = {
+            "HPO_R_PARAMS": str(params),
+            "HPO_R_SOURCE": str(returned.source(self.script)),
+            "HPO_R_OUTCOME": str(files.outcome),
+            "HPO_R_SEED": str(attempt.rng_seed % 2**31),
+        }
+        arguments = environment.words(self.settings.get("extra_script_args"))
+        return {"argv": [self._rscript, str(BOOTSTRAP), *arguments], "own": own}
+
+    def outcome(self, attempt: Attempt, files: Files, ending: Ending) -> dict[str, Any] | None:
+        """What the variable held."""
+        del attempt
+        return returned.outcome(returned.read(files), ending, objective(self.settings), _NOTHING_SET)
