@@ -244,15 +244,15 @@ def test_a_result_may_be_written_to_a_file_instead(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("text", "settings", "expected"),
     [
-        ("true", {}, "the script ended without a value: it printed no 'IMPROVE_RESULT NAME: NUMBER' and wrote nothing to "
-         "HPO_RESULT_FILE"),
+        ("true", {}, "the script ended without a value: it printed no 'IMPROVE_RESULT NAME: NUMBER' and wrote nothing "
+         "to HPO_RESULT_FILE"),
         ("echo IMPROVE_RESULT pcc: 1", {}, "the script ended without a value: the dictionary has no 'val_loss', it has "
          "'pcc'"),
         ("echo IMPROVE_RESULT val_loss: nan", {}, "the value is nan, not a finite number"),
         ("echo loss low", {"result_pattern": "loss (\\w+)"}, "the value is 'low' (str), not a number"),
         ("sh -c 'echo IMPROVE_RESULT val_loss: 1; exit 5'", {}, "the script ended with exit code 5"),
-        ("surely-not-installed {lr}", {}, "the script's interpreter could not be started: surely-not-installed: No such "
-         "file or directory"),
+        ("surely-not-installed {lr}", {}, "the script's interpreter could not be started: surely-not-installed: No "
+         "such file or directory"),
     ],
 )  # fmt: skip
 def test_how_a_command_may_fail(bench: Bench, text: str, settings: dict[str, Any], expected: str) -> None:
@@ -289,7 +289,7 @@ def other_pythons() -> list[str]:
     for python in (folder / "python3" for folder in folders):
         probe = "import importlib.util as u, sys; print(*sys.version_info[:2], u.find_spec('hpo') is None)"
         told = (
-            subprocess.run([python, "-c", probe], capture_output=True, text=True, check=False)
+            subprocess.run([python, "-I", "-c", probe], capture_output=True, text=True, check=False)
             if python.exists()
             else None
         )
