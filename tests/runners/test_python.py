@@ -239,3 +239,11 @@ def test_numbers_travel_exactly(bench: Bench, tmp_path: Path) -> None:
     result = bench.run(script, params={"a": 0.1 + 0.2, "b": 2**70})
     assert result.value == 0.1 + 0.2
     assert result.metrics == {"b": 2**70, "same": True}
+
+
+@pytest.mark.parametrize("kind", ["fork", "spawn", "executor", "threads-left-open", "pickle", "loader", "program"])
+def test_a_script_may_use_processes_and_threads_of_its_own(shared_bench: Bench, kind: str) -> None:
+    script = shared_bench.script("multiprocess.py", preload=("torch",))
+    result = shared_bench.run(script, params={"kind": kind})
+    assert (result.value, result.failure, result.notes) == (14.0, None, ())
+    assert shared_bench.output == ""
