@@ -20,7 +20,7 @@ from hpo.errors import Complaints
 # What may follow a closing quote. A quote followed by anything else did not close: 'say \'hi\'' is read as in Python.
 _BOUNDARY = r"""(?=[\s,;)\]}:=#!/*]|\Z)"""
 _NAME = r"[^\W\d][\w.\-]*"
-_TOKEN = re.compile(
+TOKEN = re.compile(
     rf"""
       (?P<newline>\n)
     | (?P<blank>[^\S\n]+)
@@ -120,7 +120,7 @@ class _Scanner:
 
     def _skip_to_statement(self) -> bool:
         """Move over blanks, comments and separating commas; False at the end of the body."""
-        while match := _TOKEN.match(self._body, self._at):
+        while match := TOKEN.match(self._body, self._at):
             if match.lastgroup not in ("newline", "blank", "comment", "comma"):
                 return True
             self._move(match)
@@ -141,7 +141,7 @@ class _Scanner:
     def _value(self) -> _Value:
         """Return the value that begins here, and stop behind it."""
         value = _Value()
-        while match := _TOKEN.match(self._body, self._at):
+        while match := TOKEN.match(self._body, self._at):
             kind, text = match.lastgroup, match[0]
             if kind == "newline":
                 if not self._goes_on(value):
@@ -191,7 +191,7 @@ class _Scanner:
     def _goes_on(self, value: _Value) -> bool:
         """At a line's end: move to the next content and return True when that still belongs to the value."""
         ahead, lines = self._at, 0
-        while (match := _TOKEN.match(self._body, ahead)) and match.lastgroup in ("newline", "blank", "comment"):
+        while (match := TOKEN.match(self._body, ahead)) and match.lastgroup in ("newline", "blank", "comment"):
             ahead = match.end()
             lines += match.lastgroup == "newline"
         if ahead == len(self._body) or _KEY_ON_LINE[bool(value.brackets)].match(self._body, ahead):

@@ -95,6 +95,8 @@ def test_any_mixture_of_what_the_forms_are_made_of(words: list[str], workflow: s
         b"a = int(1, 10, step=1e9)",
         b"a = '" + b"x" * 10_000_000 + b"'",
         b"a = " + b"x" * 10_000_000,
+        b"a = [" + b"1," * 5_000_000 + b"1]",
+        b"a=" * 5_000_000,
         b"a = [" + b"1, " * 200_000 + b"]",
         b'{"a": "' + b"x" * 10_000_000 + b'"}',
         b'{"a": ' + b"9" * 10_000 + b"}",

@@ -45,6 +45,9 @@ def matches(source: Source) -> bool:
 def read(source: Source) -> ParameterSpace | None:
     """Return the space; mistakes are reported with their lines."""
     builder = Builder(source)
+    if len(source.text) > MAX_CHARACTERS:
+        builder.fail("the parameters fill more than a million characters; list the points as JSON rows instead", None)
+        return builder.space()
     lines = list(statements(source, builder.fail))
     names = {line.name for line in lines}
     for line in lines:
@@ -181,6 +184,8 @@ def _element(name: str, text: str, distinct: Callable[[list[Any]], list[Any]]) -
 _OPTIONS = ("log", "step", "n", "ordered", "default", "transform")
 #: The longest vector.
 MAX_LENGTH = 10_000
+#: Of all lines together; a longer space was not written by hand, and JSON rows are read fifty times faster.
+MAX_CHARACTERS = 1_000_000
 
 _READERS: dict[str, Callable[[str, _Arguments], Parameter]] = {
     "int": lambda name, arguments: _range(Integer, name, arguments),

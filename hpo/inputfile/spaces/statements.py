@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from hpo.inputfile.assignments import _TOKEN as TOKEN
+from hpo.inputfile.assignments import TOKEN
 from hpo.inputfile.spaces.base import Mistake, Source
 from hpo.inputfile.values import unquote
 
