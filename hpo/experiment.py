@@ -345,6 +345,15 @@ def names() -> list[str]:
     return []
 
 
+def next_name() -> str:
+    """The number that the next experiment gets if nobody else makes one meanwhile."""
+    return f"X{_next_number():03d}"
+
+
+def _next_number() -> int:
+    return max((int(name[1:]) for name in names()), default=-1) + 1
+
+
 def find(text: str | None) -> Experiment:
     """Return the experiment that EXP means: `X007`, a path, or nothing for the last one."""
     if text is None:
@@ -472,7 +481,7 @@ def _hash(path: Path) -> str:
 def _number(where: Path, building: Path) -> Experiment:
     """Give the finished folder the next free number, by a rename that fails when somebody was faster."""
     sync_folder(building)
-    number = max((int(name[1:]) for name in names()), default=-1) + 1
+    number = _next_number()
     while True:
         target = where / f"X{number:03d}"
         try:

@@ -23,8 +23,6 @@ class AttemptRecord:
     reports: list[tuple[int, float]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     paused: bool = False
-    #: Why the job of its dead worker was over, as the scheduler calls it ("NODE_FAIL"); empty when nobody knows.
-    lost: str = ""
     #: worker -> its `finished` event. More than one only when a successor recorded the death of the owner.
     finished: dict[str, Event] = field(default_factory=dict)
 
@@ -207,7 +205,5 @@ class Ledger:
                 record.reports.append((event["step"], event["value"]))
             case "paused":
                 record.paused = True
-            case "lost":
-                record.lost = str(event.get("reason", ""))
             case "note":
                 record.notes.append(str(event.get("text", "")))

@@ -16,7 +16,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -105,6 +105,16 @@ def read(folder: Path, worker: str) -> Identity | None:
         return None
 
 
+def ended_tasks(folder: Path, ended: Set[str]) -> set[str]:
+    """The tasks of Slurm's jobs whose workers, as far as there were any, have all said that they ended."""
+    found: dict[str, bool] = {}
+    for name in os.listdir(folder):
+        identity = read(folder, name) if "." not in name else None
+        if identity is not None and identity.job_task:
+            found[identity.job_task] = found.get(identity.job_task, True) and name in ended
+    return {task for task, over in found.items() if over}
+
+
 class Vitality(Enum):
     """What is known of a worker."""
 
@@ -134,6 +144,8 @@ class Liveness:
         if identity is None:
             return Vitality.ALIVE
         self._identities[worker] = identity
+        if (self._folder / f"{worker}.dead").exists():
+            return Vitality.DEAD
         seen = self._here(identity) if identity.same_host() else None
         if seen is Vitality.DEAD:
             return seen
@@ -148,9 +160,10 @@ class Liveness:
 
     def reason(self, worker: str) -> str:
         """Why a dead worker's job is over, as Slurm calls it ("NODE_FAIL"); empty when that is not known."""
+        with contextlib.suppress(OSError):
+            return (self._folder / f"{worker}.dead").read_text()
         identity = self._identities.get(worker)
-        job = identity.job if identity is not None else None
-        return self._verdicts.reason(job) if job is not None else ""
+        return self._verdicts.reason(identity.job) if identity is not None and identity.job is not None else ""
 
     def bury(self, worker: str) -> None:
         """Kill whatever a dead worker of this host left running, before anything of it runs again.
@@ -168,6 +181,9 @@ class Liveness:
         if identity.job is None:
             return None
         lives = self._verdicts.lives(identity.id, identity.job)
+        if lives is False:  # for ever: who looks next need not ask again
+            with contextlib.suppress(OSError):
+                (self._folder / f"{identity.id}.dead").write_text(self._verdicts.reason(identity.job))
         return Vitality.UNKNOWN if lives is None else Vitality.ALIVE if lives else Vitality.DEAD
 
     def _here(self, identity: Identity) -> Vitality:

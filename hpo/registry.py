@@ -9,5 +9,5 @@ from __future__ import annotations
 WORKFLOWS = ("grid", "bayesian", "random", "qmc")
 SAMPLERS = ("grid", "random", "qmc", "tpe", "gp", "cmaes", "nsga2")
 PRUNERS = ("median", "asha", "hyperband", "wilcoxon")
-EXECUTORS = ("inline", "local")
+EXECUTORS = ("inline", "local", "slurm")
 RUNNERS = ("python", "rscript", "bash", "command")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hpo.experiment import UNLIMITED, Experiment
-from hpo.ledger import AttemptRecord, Ledger, TrialRecord, failure_of, outcome_state
-from hpo.liveness import Liveness, Vitality, read
+from hpo.ledger import AttemptRecord, Ledger, TrialRecord, failure_of, lost_because, outcome_state
+from hpo.liveness import Liveness, Vitality, ended_tasks, read
+from hpo.slurm import jobs
+from hpo.slurm.board import Board
+from hpo.slurm.jobs import Seen
 from hpo.space import Space
 from hpo.told import values_of
 from hpo.trial import State
@@ -168,6 +172,12 @@ class View:
                 )
         return found
 
+    @functools.cached_property
+    def jobs(self) -> list[Seen]:
+        """The tasks of the experiment's jobs at the scheduler; none for a search on this machine."""
+        ended = ended_tasks(self.experiment.workers, self.ledger.ended)
+        return jobs.look(self.experiment.folder, Board(self.experiment.scheduler), ended)
+
     def running(self) -> list[TrialRecord]:
         """The trials that run now."""
         return [r for r in self.ledger.trials.values() if r.committed is None and self.state(r) is State.RUNNING]
@@ -196,7 +206,7 @@ class View:
         stop = self.experiment.stop()
         if self.finished >= self.experiment.budget:
             return "finished"
-        if any(worker["state"] == "alive" for worker in self.workers()):
+        if any(worker["state"] == "alive" for worker in self.workers()) or any(job.active for job in self.jobs):
             return "running"
         if stop is None:
             return "interrupted"
@@ -223,7 +233,7 @@ class View:
             "best": None if best is None else {k: getattr(best, k) for k in ("id", "number", "value", "params")},
         }
         if with_workers:
-            summary |= {"workers": self.workers(), "jobs": []}
+            summary |= {"workers": self.workers(), "jobs": [asdict(job) for job in self.jobs]}
         return summary
 
     def trial(self, number: int) -> dict[str, Any]:
@@ -266,7 +276,9 @@ class View:
             return failure.sentence if failure else outcome_state(outcome).value
         if attempt.paused:
             return "paused"
-        return "running" if self._lives(worker) else "the worker was lost"
+        if self._lives(worker):
+            return "running"
+        return f"the worker was lost{lost_because(self._liveness.reason(worker))}"
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -12,10 +12,11 @@ from types import FrameType
 from typing import Any
 
 from hpo import executors, processes
-from hpo.executors import Executor
+from hpo.executors import Executor, slurm
 from hpo.experiment import UNLIMITED, Experiment
 from hpo.progress import Progress, assignments
 from hpo.results import View
+from hpo.slurm import place
 from hpo.trial import State
 from hpo.worker import Worker
 
@@ -60,8 +61,14 @@ def conduct(experiment: Experiment, executor_name: str, *, quiet: bool = False) 
     """Run the trials that are left with the experiment's number of workers; return the exit code."""
     executor = executors.create(executor_name, Worker)
     signals = Signals(executor)
-    with signals.caught(), Progress(experiment):
+    with signals.caught():
         executor.start(experiment, worker_count(experiment))
+        return _tend(experiment, executor, signals, quiet=quiet)
+
+
+def _tend(experiment: Experiment, executor: Executor, signals: Signals, *, quiet: bool) -> int:
+    """Stay with the workers until all have ended, and tell the end; return the exit code."""
+    with Progress(experiment):
         while executor.alive():
             time.sleep(0.05)
     view = View(experiment)
@@ -93,10 +100,36 @@ def resume(
         print(f"{name}: max_hours = {hours} is over; a larger one goes on: hpo resume {name} max_hours=…")
         return 0
     experiment.request_resume()
-    executor = experiment.keywords["executor"]
+    executor = place.resolve(experiment.keywords["executor"]).executor
     if experiment.budget != UNLIMITED:
         print(f"{experiment.name}: {left} of {experiment.budget} trials are left", flush=True)
+    if executor == "slurm":
+        return submit(experiment)
     return detach(experiment, executor) if detached else conduct(experiment, executor)
+
+
+def submit(experiment: Experiment, *, wait: bool = False, parsable: bool = False) -> int:
+    """Hand the trials that are left to Slurm, and print the numbers of the new jobs; `wait`: until all is done.
+
+    Raises `SchedulerError`, after the numbers of those that were submitted.
+    """
+    executor = executors.create("slurm", Worker)
+    before = set(slurm.ids(experiment))
+    try:
+        executor.start(experiment, min(worker_count(experiment), View(experiment).uncommitted))
+    finally:
+        numbers = ",".join(number for number in slurm.ids(experiment) if number not in before)
+        if numbers or parsable:
+            print(f"{experiment.name};{numbers}" if parsable else f"JOB_ID={numbers}", flush=True)
+    if not numbers and not parsable:
+        print(f"its jobs are there already: {', '.join(before)}; 'hpo cancel {experiment.name}' ends them")
+    if wait:
+        signals = Signals(executor)
+        with signals.caught():
+            return _tend(experiment, executor, signals, quiet=parsable)
+    if not parsable:
+        print(f"follow it with  hpo status {experiment.name} --watch\nend it with     hpo cancel {experiment.name}")
+    return 0
 
 
 def cancel(experiment: Experiment) -> int:
@@ -106,10 +139,12 @@ def cancel(experiment: Experiment) -> int:
         print(f"{experiment.name} is not running: it is {view.experiment_state()}")
         return 0
     experiment.request_stop("cancelled", kill=True)
+    slurm.cancel(experiment, waiting_only=True)
     end = time.monotonic() + CANCEL_PATIENCE
     while view.experiment_state() == "running" and time.monotonic() < end:
         time.sleep(0.2)
         view = View(experiment)
+    slurm.cancel(experiment, waiting_only=False)
     alive = [worker for worker in view.workers() if worker["state"] == "alive"]
     print(f"{experiment.name} cancelled: {view.finished} of {view.total} trials are done and stay")
     for worker in alive:

@@ -1,7 +1,7 @@
 """One job of a scheduler: its workers, and what becomes of the job when its time is over and trials are left.
 
-The batch script executes ``python -m hpo.task FOLDER FIRST``. FIRST is the trial of the array's task 0 where each trial has
-a task of its own (``array = trials``), and otherwise without meaning.
+The batch script executes ``python -m hpo.task FOLDER FIRST``. FIRST is the trial of the array's task 0 where each trial
+has a task of its own (``array = trials``), and otherwise without meaning.
 """
 
 from __future__ import annotations

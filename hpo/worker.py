@@ -354,9 +354,6 @@ class Leftovers:
 
     def _bury(self, owner: str, record: TrialRecord) -> None:
         self._liveness.bury(owner)
-        if reason := self._liveness.reason(owner):
-            about = {"t": time.time(), "n": record.number, "k": record.last}
-            self._journal.append([{"e": "lost", **about, "reason": reason}])
         fresh = self._experiment.ledger(only={record.number}).trial(record.number)
         record.attempts, record.owners, record.committed = fresh.attempts, fresh.owners, fresh.committed
 
@@ -370,7 +367,7 @@ class Leftovers:
             self.commit(record, record.last)
             return True
         if outcome is None and record.deaths >= self._max_attempts:
-            failure = loss(last.lost if last else "", record.deaths)
+            failure = loss(self._liveness.reason(record.owners.get(record.last, "")), record.deaths)
             about = {"t": time.time(), "n": record.number, "k": record.last}
             self._journal.append([{"e": "finished", **about, **_outcome(Result(failure=failure))}])
             self.commit(record, record.last)

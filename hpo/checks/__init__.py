@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hpo import inputfile, registry, search
 from hpo.checks.checked import Checked
+from hpo.checks.cluster import LOCAL, Destination, destination
 from hpo.checks.description import describe
 from hpo.checks.environment import check_environment, python_of, search_path
 from hpo.checks.kinds import check_kinds
@@ -32,8 +33,8 @@ def check(path: Path, overrides: Sequence[str] = (), *, to_run: bool = True) -> 
     inspection = _Inspection(Path(path), to_run)
     given = inputfile.read(path, overrides, to_run=to_run, inspect=inspection)
     assert inspection.analysis is not None  # a file that could be read has a script
-    notes = (*given.notes, *_lists_in_texts(given, inspection.file), *inspection.notes)
-    return Checked(given, inspection.analysis, inspection.search, given.warnings, notes)
+    notes = (*given.notes, *_lists_in_texts(given, inspection.file), *inspection.notes, *inspection.destination.notes)
+    return Checked(given, inspection.analysis, inspection.search, given.warnings, notes, inspection.destination)
 
 
 @dataclass
@@ -45,6 +46,7 @@ class _Inspection:
     analysis: Analysis | None = None
     search: Search | None = None
     notes: list[Complaint] = field(default_factory=list)
+    destination: Destination = LOCAL
 
     def __call__(self, given: InputFile, values_known: bool, complaints: Complaints) -> None:
         runner = given.control["runner"]
@@ -63,6 +65,9 @@ class _Inspection:
             if given.control["workflow"] is not None and not given.single_run:
                 self.search = search.plan(given, self.file, complaints)
             check_kinds(given, self.file, complaints)
+        if not given.single_run:
+            n_trials = self.search.n_trials if self.search else None
+            self.destination = destination(given, n_trials, self.file, complaints, to_run=self.to_run)
 
     def _check_runner(self, script: Script, complaints: Complaints) -> None:
         if script.runner not in registry.RUNNERS:

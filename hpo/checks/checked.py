@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hpo.checks.cluster import LOCAL, Destination
 from hpo.errors import Complaint
 from hpo.inputfile import InputFile
 from hpo.script import Analysis
@@ -16,6 +17,7 @@ class Checked:
 
     search: the plan; None for a single run.
     warnings: what may be a mistake. notes: remarks that `hpo check` makes and others need not.
+    destination: where the workers run.
     """
 
     inputfile: InputFile
@@ -23,6 +25,7 @@ class Checked:
     search: Search | None = None
     warnings: tuple[Complaint, ...] = ()
     notes: tuple[Complaint, ...] = ()
+    destination: Destination = LOCAL
 
     @property
     def n_trials(self) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hpo.checks.checked import Checked
+from hpo.checks.cluster import job_lines
 from hpo.checks.document import LISTED, parameters_json, trials_json
 from hpo.errors import Complaint
 from hpo.inputfile import InputFile
@@ -42,6 +43,7 @@ def _lines(checked: Checked) -> Iterator[str]:
     yield from _section("Fixed values", _table([name, repr(value)] for name, value in fixed.items()))
     yield from _section("First trials", _trial_lines(checked))
     yield from _section("Cost", _cost_lines(checked))
+    yield from _section("Slurm", job_lines(given, checked.destination, checked.n_trials))
     yield from _section("Notes", _wrapped(checked.notes))
     yield from _section("Warnings", _wrapped(checked.warnings))
 

@@ -13,10 +13,11 @@ HELP = "check an input file, create the experiment and run it"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """FILE.in [KEY=VALUE ...] and where to run."""
     add_input(parser)
-    parser.add_argument("--executor", choices=EXECUTORS, help="where the workers run (default: local)")
+    parser.add_argument("--executor", choices=EXECUTORS, help="where the workers run (default: Slurm if it is here)")
     parser.add_argument("--detach", action="store_true", help="leave the workers behind and return")
     parser.add_argument("--dry-run", action="store_true", help="print everything, create and start nothing")
-    parser.add_argument("--parsable", action="store_true", help="print the experiment's name alone")
+    parser.add_argument("--wait", action="store_true", help="stay until jobs of Slurm are done, and tell the end")
+    parser.add_argument("--parsable", action="store_true", help="print X007 alone, with Slurm X007;17,18")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,4 +26,4 @@ def run(args: argparse.Namespace) -> int:
 
     overrides = [*args.overrides, *([f"control.executor={args.executor}"] if args.executor else [])]
     submission = Submission(args.file, overrides)
-    return submission.run(dry_run=args.dry_run, detach=args.detach, parsable=args.parsable)
+    return submission.run(dry_run=args.dry_run, detach=args.detach, parsable=args.parsable, wait=args.wait)

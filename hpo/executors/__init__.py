@@ -8,6 +8,7 @@ from typing import Protocol
 from hpo.executors.base import Executor, MakeWorker
 from hpo.executors.inline import InlineExecutor
 from hpo.executors.local import LocalExecutor
+from hpo.executors.slurm import SlurmExecutor
 
 
 class _Make(Protocol):
@@ -17,12 +18,13 @@ class _Make(Protocol):
 TABLE: Mapping[str, _Make] = {
     "inline": InlineExecutor,
     "local": LocalExecutor,
+    "slurm": SlurmExecutor,
 }
 
 
 def create(name: str, make_worker: MakeWorker, *, detach: bool = False) -> Executor:
-    """Make the executor `name`; "auto" is the local one."""
-    return TABLE["local" if name == "auto" else name](make_worker, detach=detach)
+    """Make the executor `name`."""
+    return TABLE[name](make_worker, detach=detach)
 
 
 __all__ = ["TABLE", "Executor", "create"]

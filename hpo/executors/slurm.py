@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from hpo import liveness
 from hpo.errors import SchedulerError, StorageError
 from hpo.executors.base import MakeWorker
 from hpo.experiment import Experiment
@@ -72,7 +73,8 @@ def plan(experiment: Experiment, count: int, largest: int) -> list[Array]:
 
 def active(experiment: Experiment) -> list[jobs.Seen]:
     """The tasks of the experiment that wait or run."""
-    return [seen for seen in jobs.look(experiment.folder, Board(experiment.scheduler)) if seen.active]
+    ended = liveness.ended_tasks(experiment.workers, experiment.ledger().ended)
+    return [seen for seen in jobs.look(experiment.folder, Board(experiment.scheduler), ended) if seen.active]
 
 
 def ids(experiment: Experiment) -> Sequence[str]:

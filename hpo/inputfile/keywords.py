@@ -19,6 +19,7 @@ from hpo.inputfile.assignments import MAX_REFUSED, Assignment
 from hpo.inputfile.expansion import expand
 from hpo.inputfile.keyword_types import Type
 from hpo.inputfile.values import BadValue, unquote
+from hpo.slurm import place
 
 
 class Use(Enum):
@@ -119,8 +120,8 @@ GROUPS: Mapping[str, tuple[Keyword, ...]] = {
                 Use.MISSING),
         Keyword("result_pattern", types.TEXT, None, "regular expression that finds the result in a command's output",
                 Use.MISSING),
-        Keyword("gpus_per_trial", types.COUNT, None, "GPUs of each trial", Use.MISSING),
-        Keyword("workers_per_gpu", types.COUNT, None, "how many workers share a GPU", Use.MISSING),
+        Keyword("gpus_per_trial", types.COUNT, None, "GPUs of each trial", Use.SCHEDULER),
+        Keyword("workers_per_gpu", types.COUNT, None, "how many workers share a GPU", Use.SCHEDULER),
         Keyword("stage", types.WORDS, [], "files copied to each node's own disk before the first trial", Use.MISSING),
         Keyword("keep", types.TEXT, None, "which files of finished trials are kept", Use.MISSING),
     ),
@@ -306,6 +307,8 @@ def _check_together(control: Control, file: Path, complaints: Complaints) -> Non
 
 
 def _has_effect(row: Keyword, control: Control) -> bool:
+    if row.use is Use.SCHEDULER:
+        return place.submits(control.values["executor"])
     return row.use is Use.BAYESIAN and control.values["workflow"] != "grid"
 
 

@@ -8,7 +8,6 @@ are never compared), and for trials ``n`` the number and ``k`` the attempt. Read
 ``reported``          step, value
 ``checkpointed``      step
 ``paused``            released by its worker: the next attempt may be claimed, and does not count as a death
-``lost``              by who found the attempt's worker dead: reason, as the scheduler calls it
 ``finished``          value and metrics, or failure, or pruned
 ``note``              text: something the user should know about this attempt
 ``ended``             the worker took its last trial; reason

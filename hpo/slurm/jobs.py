@@ -6,13 +6,13 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence, Set
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hpo.errors import SchedulerError
 from hpo.slurm import commands
-from hpo.slurm.board import Board
+from hpo.slurm.board import Answer, Board
 from hpo.slurm.queue import RUNNING, STOPPED, WAITING, Task, cluster_name
 from hpo.slurm.request import Array
 
@@ -130,24 +130,39 @@ class Seen:
         return self.state == "SUBMITTED" or self.state in WAITING | RUNNING | STOPPED
 
 
-def look(folder: Path, board: Board) -> Iterator[Seen]:
-    """Every task of the experiment's jobs, by squeue's newest answer."""
+def look(folder: Path, board: Board, ended: Set[str]) -> list[Seen]:
+    """Every task of the experiment's jobs, by squeue's newest answer.
+
+    ended: the tasks whose workers have said that they ended, which squeue may not have seen yet. Nothing is asked when
+    all jobs are known to be over.
+    """
     jobs = recorded(folder)
-    answer = board.answer() if jobs else None
+    answer = board.answer() if any(not _is_over(folder, job) for job in jobs) else None
+    found = []
     for job in jobs:
-        for name in job.names:
-            if answer is None or answer.cluster != job.cluster:
-                yield Seen(name, "CANCELLED" if cancelled(folder, job) else "SUBMITTED")
-            elif (task := answer.tasks.get(name)) is not None:
-                yield _seen(folder, job, task)
-            else:
-                known = answer.number > job.asked
-                yield Seen(name, "ENDED" if known or cancelled(folder, job) else "SUBMITTED")
+        tasks = [_seen(folder, job, name, answer, ended) for name in job.names]
+        if answer is not None and answer.number > job.asked and not any(task.active for task in tasks):
+            with contextlib.suppress(OSError):
+                (folder / "jobs" / f"{job.id}.over").touch()
+        found += tasks
+    return found
 
 
-def _seen(folder: Path, job: Job, task: Task) -> Seen:
-    state = "CANCELLED" if cancelled(folder, job) and task.state == "PENDING" else task.state
-    return Seen(task.name, state, task.node, _why(folder, task), task.restarts, task.left)
+def _is_over(folder: Path, job: Job) -> bool:
+    return cancelled(folder, job) or (folder / "jobs" / f"{job.id}.over").exists()
+
+
+def _seen(folder: Path, job: Job, name: str, answer: Answer | None, ended: Set[str]) -> Seen:
+    known = answer is not None and answer.cluster == job.cluster
+    task = answer.tasks.get(name) if answer is not None and known else None
+    if task is None:
+        absent = known and answer is not None and answer.number > job.asked
+        seen = Seen(name, "ENDED" if absent or _is_over(folder, job) else "SUBMITTED")
+    else:
+        seen = Seen(name, task.state, task.node, _why(folder, task), task.restarts, task.left)
+    if seen.active and cancelled(folder, job):
+        return replace(seen, state="CANCELLED")
+    return replace(seen, state="ENDED") if name in ended and seen.state in RUNNING else seen
 
 
 def _why(folder: Path, task: Task) -> str:

@@ -63,6 +63,14 @@ def resolve(executor: str, environ: Mapping[str, str] = os.environ) -> Choice:
     return _answering()
 
 
+def submits(executor: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether `executor` means jobs of Slurm here, as far as can be told without asking it."""
+    if executor == "auto":
+        executor = environ.get("HPO_EXECUTOR") or ("local" if environ.get("SLURM_JOB_ID") else "slurm")
+        return executor == "slurm" and commands.on_path("sbatch")
+    return executor == "slurm"
+
+
 def _known(wanted: str) -> str:
     if wanted not in EXECUTORS:
         near = did_you_mean(wanted, EXECUTORS)

@@ -1,0 +1,94 @@
+"""Where the workers are going to run, and what the cluster there will not take."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpo import experiment
+from hpo.errors import Complaint, Complaints, SchedulerError
+from hpo.inputfile import InputFile
+from hpo.slurm import commands, jobs, limits, place, request, script
+from hpo.slurm.limits import Cluster
+from hpo.slurm.request import Array
+
+_NO_SBATCH = "there is no sbatch on PATH: run this on a login node of the cluster, or with --executor local"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the workers run. why: a sentence for the user, or "". cluster: what Slurm says of it, where it is asked."""
+
+    executor: str
+    why: str = ""
+    cluster: Cluster | None = None
+    notes: tuple[Complaint, ...] = ()
+
+
+LOCAL = Destination("local")
+
+
+def destination(
+    given: InputFile, n_trials: int | None, file: Path, complaints: Complaints, *, to_run: bool
+) -> Destination:
+    """Choose the executor, and complain of what Slurm will not accept, if it is Slurm.
+
+    n_trials: how many trials there are, if that is known. to_run: whether the jobs are to be submitted now: then a
+    Slurm that is not there or does not answer is an error, which is raised as `SchedulerError`; else a note.
+    """
+    try:
+        choice = place.resolve(given.control["executor"])
+        if choice.executor != "slurm":
+            return Destination(choice.executor, choice.why)
+        for keyword, message in request.mistakes(given.control, given.given):
+            complaints.error(message, *_where(given, keyword, file))
+        if not commands.on_path("sbatch"):
+            if to_run:
+                complaints.error(_NO_SBATCH, *_where(given, "executor", file))
+            return Destination("slurm", notes=(Complaint(f"{_NO_SBATCH}; its limits are not checked here"),))
+        cluster = limits.read()
+    except SchedulerError as error:
+        if to_run:
+            raise
+        return Destination("slurm", notes=(Complaint(f"the limits of the cluster are not checked: {error}"),))
+    except ValueError:  # quotes that do not close, which was said
+        return Destination("slurm")
+    for keyword, message in limits.excesses(given.control, _tasks(given, n_trials), cluster):
+        complaints.error(message, *_where(given, keyword, file))
+    return Destination("slurm", choice.why, cluster)
+
+
+def _tasks(given: InputFile, n_trials: int | None) -> int:
+    if given.control["array"] == "trials":
+        return n_trials or 0
+    return -(-int(given.control["nworkers"]) // request.workers_per_task(given.control))
+
+
+def _where(given: InputFile, keyword: str, file: Path) -> tuple[Path | None, int | None]:
+    """Return the file and line in which a keyword was given; the file alone when it was not given."""
+    place_given = given.given.get(keyword)
+    if place_given is None:
+        return file, None
+    name, _, line = place_given.rpartition(":")
+    return (file, int(line)) if name else (None, None)
+
+
+def job_lines(given: InputFile, where: Destination, n_trials: int | None) -> Iterator[str]:
+    """The commands that would submit the jobs, and the batch script."""
+    if where.executor != "slurm" or given.single_run:
+        return
+    folder = experiment.home().absolute() / experiment.next_name()
+    cluster = where.cluster or Cluster("", {})
+    arrays = list(_arrays(given, _tasks(given, n_trials), cluster.largest_array))
+    for array in arrays:
+        yield shlex.join(jobs.command(folder, array))
+    yield ""
+    yield from script.render(given.control, folder, arrays[0], cluster.kill_wait).splitlines()
+
+
+def _arrays(given: InputFile, tasks: int, largest: int) -> list[Array]:
+    if given.control["array"] == "trials":
+        return request.trial_arrays(range(tasks), largest, int(given.control["nworkers"]))
+    return request.worker_arrays(tasks, largest)
