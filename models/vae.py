@@ -219,13 +219,29 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 @torch.no_grad()
 def save_pictures(model: VAE, data: Data, folder: Path) -> None:
-    """Write reconstructions.png (validation images above, theirs below) and samples.png (from the prior)."""
-    generator = torch.Generator().manual_seed(0)
-    z = torch.randn(64, model.latent, generator=generator).to(data.train.device)
-    x = next(data.batches(data.validation[:8], 8))
-    reconstructions = model.decode(model.encode(x)[0])
-    image_data.save_grid(torch.cat([x, reconstructions]).view(-1, *data.shape), folder / "reconstructions.png", len(x))
-    image_data.save_grid(model.decode(z).view(-1, *data.shape), folder / "samples.png")
+    """Write what the model has learnt as three pictures.
+
+    reconstructions.png: images above, theirs below. samples.png: from the prior. walk.png: the plane through the latent
+    space that has four of these images at its corners.
+    """
+
+    def save(images: Tensor, name: str) -> None:
+        image_data.save_grid(images.view(-1, *data.shape), folder / name, columns=8)
+
+    seen = data.validation if len(data.validation) >= 8 else data.test
+    x = next(data.batches(seen[:8], 8))
+    means, _ = model.encode(x)
+    samples = torch.randn(64, model.latent, generator=torch.Generator().manual_seed(0))
+    save(torch.cat([x, model.decode(means)]), "reconstructions.png")
+    save(model.decode(samples.to(x.device)), "samples.png")
+    save(model.decode(plane(means[:4])), "walk.png")
+
+
+def plane(corners: Tensor, steps: int = 8) -> Tensor:
+    """Points between four corners, row by row: (4, latent) -> (steps * steps, latent)."""
+    t = torch.linspace(0, 1, steps, device=corners.device).view(-1, 1)
+    top, bottom = torch.lerp(corners[0], corners[1], t), torch.lerp(corners[2], corners[3], t)
+    return torch.lerp(top, bottom, t.unsqueeze(1)).flatten(0, 1)
 
 
 def run(hyperparams: Mapping[str, Any]) -> float | dict[str, float]:

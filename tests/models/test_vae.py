@@ -195,7 +195,7 @@ def test_one_seed_gives_one_loss() -> None:
 
 def test_it_leaves_pictures_in_the_trials_folder(tmp_path: Path) -> None:
     vae.run({**SMALL, "output_dir": str(tmp_path)})
-    assert {p.name for p in tmp_path.iterdir()} == {"samples.png", "reconstructions.png"}
+    assert {p.name for p in tmp_path.iterdir()} == {"samples.png", "reconstructions.png", "walk.png"}
 
 
 def test_divergence_is_an_error_not_a_number() -> None:
