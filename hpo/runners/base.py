@@ -6,6 +6,7 @@ A member says what to run (`request`) and how to read its result (`outcome`); ev
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -97,13 +98,11 @@ class IsolatedRunner(ABC):
         env = self._variables(attempt, files)
         request = {**self.request(attempt, files), "folder": str(attempt.folder), "outcome": str(files.outcome)}
         request["env"] = {**launch.changes, **request.pop("own", {}), **env}
+        files.request.write_text(json.dumps(request))
         children = set(processes.children(os.getpid()))
+        parent = self._living_parent(launch, attempt, env["HPO_WORKER"])
         try:
-            parent = self._living_parent(launch, attempt, env["HPO_WORKER"])
-        except OSError as error:
-            return Failure("interpreter", f"{launch.parent[0]}: {error.strerror}")
-        try:
-            return Supervision(parent, attempt, watch).run(request)
+            return Supervision(parent, attempt, watch).run()
         except ParentLostError as lost:
             self._end_orphans(env["HPO_WORKER"], children)
             if parent.ready or lost.status in _KILLED:
@@ -135,9 +134,9 @@ class IsolatedRunner(ABC):
 
     def _end_orphans(self, worker: str, before: set[int]) -> None:
         """End what a lost parent left: what carries the worker's mark, and what this process was given instead."""
-        processes.kill_marked(worker)
-        adopted = set(processes.children(os.getpid())) - before
-        processes.kill(adopted)
-        for pid in adopted:
-            os.waitpid(pid, 0)
         self._parent = None
+        processes.kill_marked(worker)
+        while adopted := set(processes.children(os.getpid())) - before:
+            processes.kill(adopted)
+            for pid in adopted:
+                os.waitpid(pid, 0)

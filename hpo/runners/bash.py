@@ -21,7 +21,7 @@ _PROGRAM = r"""
 export -f candle_get_param
 hpo_leave() {
     local value=${candle_value_to_return-${val_to_return-}}
-    [ -z "$value" ] || printf '%s\n' "$value" > "$HPO_RESULT_FILE"
+    [ -z "$value" ] || printf '%s\n' "$value" >| "$HPO_RESULT_FILE"
 }
 trap hpo_leave EXIT
 . "$HPO_BASH_SOURCE" "$@"

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpo.runners.environment import EnvironmentFault
+
 PROGRAM = Path(__file__).with_name("parent.py")
 #: What a library must find when it is loaded: set later it has no effect, and torch's own choice starts threads that
 #: spin, which a fork does not survive and a shared node suffers from.
@@ -36,7 +38,7 @@ class ParentLostError(Exception):
 
 
 class ParentConnection:
-    """One parent process. Raises `OSError` when `command` cannot be started.
+    """One parent process. Raises `EnvironmentFault` when `command` cannot be started.
 
     command: the interpreter to run it with. setup: what is the same for all trials, see `parent.py`; it is written to
     `scratch`. env: the whole environment.
@@ -58,9 +60,9 @@ class ParentConnection:
                     stderr=log,
                     start_new_session=True,  # a Ctrl-C on the terminal is for the worker
                 )
-            except OSError:
+            except OSError as error:
                 self._socket.close()
-                raise
+                raise EnvironmentFault(f"{command[0]}: {error.strerror}") from None
         self._rest = b""
         #: Whether it has come so far as to take requests.
         self.ready = False

@@ -7,15 +7,12 @@ than a tick. All signals are sent by the parent, which knows that the trial's nu
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import selectors
 import signal
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hpo.runners.connection import ParentConnection, ParentLostError
 from hpo.runners.output import OutputFile
@@ -128,9 +125,11 @@ class Supervision:
         self._given_up = float("inf")
         self._hurried = False  # whether the trial has been told that the end has come
 
-    def run(self, request: Mapping[str, Any]) -> Ending:
-        """Run the trial. Raises `ParentLostError`, and what `watch` raises; the trial is dead then, too."""
-        self._files.request.write_text(json.dumps(request))
+    def run(self) -> Ending:
+        """Run the trial that the request file describes.
+
+        Raises `ParentLostError`, and what `watch` raises; the trial is dead then, too.
+        """
         self._pipe, theirs = os.pipe()
         os.set_blocking(self._pipe, False)
         try:

@@ -13,7 +13,7 @@ import pytest
 from bench import SCRIPTS, Bench, Listener
 
 from hpo import processes
-from hpo.runners import supervision
+from hpo.runners import base, supervision
 from hpo.trial import Interrupt
 
 
@@ -42,6 +42,17 @@ def test_how_a_script_may_end_without_a_value(shared_bench: Bench, kind: str, se
     assert result.failure.retried == (kind in ("kill", "kill-parent"))
     assert shared_bench.marked() == [] or kind != "kill-parent"
     assert shared_bench.run("ends.py", "plain", {"kind": "normal"}).value == 1.5
+
+
+def test_a_sigkill_of_the_kernel_for_want_of_memory_is_told_apart(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = iter([3, 4])
+    monkeypatch.setattr(base, "oom_kills", lambda: next(counter))
+    result = bench.run("ends.py", "plain", {"kind": "kill"})
+    assert result.failure is not None
+    assert result.failure.sentence == "the machine ran out of memory and killed the trial"
+    assert result.failure.retried
 
 
 @pytest.mark.parametrize("kind", ["exit-0-after", "os-exit-after"])
@@ -137,6 +148,14 @@ def test_a_trial_that_stopped_itself_is_killed_too(bench: Bench, monkeypatch: py
     result = bench.run("hostile.py", params={"kind": "stops-itself"}, timeout=0.2)
     assert result.failure is not None
     assert result.failure.kind == "timeout"
+
+
+def test_a_folder_that_cannot_be_written_is_no_fault_of_the_script(bench: Bench) -> None:
+    attempt = bench.new_attempt({"x": 1})
+    attempt.folder.rmdir()
+    result = bench.runner(bench.script("square.py")).run(attempt, bench.watch)
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.retried) == ("storage", True)
 
 
 # -- requests to stop ------------------------------------------------------------------------------------------------
