@@ -35,7 +35,7 @@ class Inverse:
         known: dict[str, Any] = {}
         for parameter in self._parameters:
             if parameter.name in params:
-                known.update(parameter.labels(params[parameter.name]) or {})
+                known.update(parameter.labels(params[parameter.name]))
         try:
             proposal = found(self._space, lambda label, _domain: known[label])
         except (KeyError, SpaceError):
@@ -51,38 +51,29 @@ class _Inverted:
         self._parameter = parameter
         self.name = parameter.name
 
-    def labels(self, value: Any) -> dict[str, Any] | None:
-        """Return what was found in each domain to give `value`; None when nothing can."""
+    def labels(self, value: Any) -> dict[str, Any]:
+        """Return what was found in each domain to give `value`; without those in which nothing can."""
         if isinstance(self._parameter, Vector):
             return self._of_vector(value)
-        if not self._parameter.domains:
-            return {}
-        label, domain = next(iter(self._parameter.domains.items()))
-        index = self._searched(domain, value)
-        return None if index is None else {label: index}
+        return {label: one for label, domain in self._parameter.domains.items() for one in self._searched(domain, value)}
 
-    def _of_vector(self, value: Any) -> dict[str, Any] | None:
-        assert isinstance(self._parameter, Vector)
+    def _of_vector(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, list) or len(value) != len(self._elements):
-            return None
-        labels: dict[str, Any] = {}
-        for place, (element, one) in enumerate(zip(self._elements, value, strict=True)):
-            inner = element.labels(one)
-            if inner is None:
-                return None
-            labels |= {f"{self.name}[{place}]": one_found for one_found in inner.values()}
-        return labels
+            return {}
+        inner = (element.labels(one) for element, one in zip(self._elements, value, strict=True))
+        return {f"{self.name}[{place}]": one for place, labels in enumerate(inner) for one in labels.values()}
 
     @cached_property
     def _elements(self) -> list[_Inverted]:
         assert isinstance(self._parameter, Vector)
         return [_Inverted(element) for element in self._parameter.elements]
 
-    def _searched(self, domain: Domain, value: Any) -> Any:
+    def _searched(self, domain: Domain, value: Any) -> list[Any]:
+        """What gives `value`: one, or none."""
         if isinstance(domain, FloatDomain):
-            return self._bisected(domain, value) if is_number(value) else None
-        # A table does not tell the text 5 from the number.
-        return self._listed.get(_key(value), self._listed.get(_key(str(value))))
+            return self._bisected(domain, value) if is_number(value) else []
+        keys = (_key(value), _key(str(value)))  # a table does not tell the text 5 from the number
+        return [self._listed[key] for key in keys if key in self._listed][:1]
 
     @cached_property
     def _listed(self) -> dict[Any, Any]:
@@ -96,12 +87,12 @@ class _Inverted:
         label = next(iter(self._parameter.domains))
         return self._parameter.finish(self._parameter.from_search({label: searched}))
 
-    def _bisected(self, domain: FloatDomain, value: float) -> float | None:
+    def _bisected(self, domain: FloatDomain, value: float) -> list[float]:
         """The place in the range that gives `value`; transformations are taken to rise or to fall throughout."""
         if self._parameter.transform is None:
             inside = domain.low * (1 - math.copysign(_CLOSE, domain.low)) <= value
             inside = inside and value <= domain.high * (1 + math.copysign(_CLOSE, domain.high))
-            return min(max(float(value), domain.low), domain.high) if inside else None
+            return [min(max(float(value), domain.low), domain.high)] if inside else []
         low, high = domain.low, domain.high
         rises = self._finished(high) >= self._finished(low)
         for _ in range(_HALVINGS):
@@ -110,7 +101,7 @@ class _Inverted:
                 low = middle
             else:
                 high = middle
-        return high
+        return [high]
 
 
 def _key(value: Any) -> Any:

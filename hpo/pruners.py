@@ -90,6 +90,8 @@ class AshaPruner:
         rung = 0
         for step, value in reports.items():
             while step >= self._step(rung):
+                if math.isnan(value):
+                    return  # it was ended here
                 yield rung, value
                 rung += 1
 

@@ -1,0 +1,79 @@
+"""What every sampler of the table does. A new row is tested by being there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from samplers.searching import CONDITIONAL, FINITE, KINDS, NUMBERS, Searching, every_end, sphere
+
+from hpo import registry, samplers
+from hpo.inverse import Inverse
+from hpo.samplers import choice
+from hpo.space import ParameterSpace
+
+SPACES = {"kinds": KINDS, "conditional": CONDITIONAL, "numbers": NUMBERS, "finite": FINITE}
+CASES = [
+    pytest.param(name, space, id=f"{name}-{label}")
+    for name in samplers.TABLE
+    for label, space in SPACES.items()
+    if (label == "finite" if name == "grid" else not choice.objection(name, choice.Task(space)))
+]
+
+
+def count(name: str) -> int:
+    """Beyond the design, and not long for Gaussian processes."""
+    return 13 if name == "gp" else 30
+
+
+def test_the_registry_has_the_names_of_the_table():
+    assert registry.SAMPLERS == tuple(samplers.TABLE)
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+@pytest.mark.parametrize(("name", "space"), CASES)
+def test_every_proposal_is_a_point_of_the_space(name: str, space: ParameterSpace, workers: int):
+    search = Searching(name, space, every_end, workers)
+    for params in search.run(count(name)):
+        assert Inverse(space).found(params) is not None, params
+
+
+@pytest.mark.parametrize(("name", "space"), CASES)
+def test_it_can_go_on_from_any_point_in_another_process(name: str, space: ParameterSpace):
+    """A sampler that has seen everything and one that is made for each proposal say the same."""
+    through = Searching(name, space, every_end, 3)
+    resumed = Searching(name, space, every_end, 3, fresh=True)
+    assert json.dumps(through.run(count(name))) == json.dumps(resumed.run(count(name)))
+
+
+@pytest.mark.parametrize("name", [case.values[0] for case in CASES if case.id and case.id.endswith("numbers")])
+def test_workers_do_not_repeat_each_other(name: str):
+    """Eight workers that know the same of the others propose eight different points."""
+    search = Searching(name, NUMBERS, sphere, 8)
+    search.run(14)
+    proposals = {json.dumps(search.propose(number).params) for number in range(14, 22)}
+    assert len(proposals) == 8
+
+
+@pytest.mark.parametrize("name", [case.values[0] for case in CASES if case.id and case.id.endswith("numbers")])
+def test_the_seed_decides(name: str):
+    first, again, other = (Searching(name, NUMBERS, sphere, seed=seed).run(14) for seed in (1, 1, 2))
+    assert first == again
+    assert not [a for a, b in zip(first, other, strict=True) if a == b]
+
+
+@pytest.mark.parametrize("name", samplers.LEARNING)
+def test_when_everything_has_failed_the_search_goes_on(name: str):
+    search = Searching(name, NUMBERS, lambda _: {"failure": {"kind": "exception", "detail": "no"}})
+    assert len({json.dumps(p) for p in search.run(14)}) == 14
+
+
+@pytest.mark.parametrize("name", [n for n in samplers.LEARNING if not choice.objection(n, choice.Task(NUMBERS, 2))])
+def test_several_objectives(name: str):
+    def objective(params: dict[str, float]) -> dict[str, object]:
+        if params["x"] < -4:
+            return {"failure": {"kind": "exception", "detail": "no"}}
+        return {"value": params["x"] ** 2, "metrics": {"other1": -((params["x"] - 2) ** 2)}}
+
+    search = Searching(name, NUMBERS, objective, 2, directions=("minimize", "maximize"))
+    assert len(search.run(14)) == 14

@@ -1,0 +1,345 @@
+"""Searches that learn, from outside: `workflow = bayesian | random | qmc` with real workers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import SQUARE, hpo, start_hpo, status, trial, wait_for
+
+from hpo import samplers
+from hpo.experiment import Experiment
+from hpo.ledger import Ledger
+from hpo.results import View
+
+SPACE = "x = real(-10, 10)\nn = int(1, 64, log)\nc = ['a', 'b']\nm = real(0, 1) if c == 'b'"
+REPORTING = """
+from hpo import training
+
+def run(hyperparams):
+    for step in range(1, 11):
+        value = (hyperparams["x"] - 3) ** 2 + 10 / step
+        if training.report(step, value):
+            break
+    return {"val_loss": value, "size": abs(hyperparams["x"])}
+"""
+
+
+def write(folder: Path, control: str, script: str = SQUARE, space: str = SPACE, workflow: str = "bayesian") -> None:
+    (folder / "model.py").write_text(script)
+    (folder / "model.in").write_text(
+        f"&control\nmodel_script = model.py\nworkflow = {workflow}\nisolation = none\n{control}\n/\n"
+        f"&default_model\nfixed = 5\n/\n&param_space\n{space}\n/\n"
+    )
+
+
+def submit(folder: Path, *words: str, code: int = 0) -> str:
+    done = hpo("submit-job", "model.in", *words, cwd=folder)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def view(folder: Path, name: str = "last") -> View:
+    return View(Experiment(folder / "experiments" / name))
+
+
+def proposed(folder: Path, name: str) -> list[dict[str, Any]]:
+    return [dict(row.params) for row in view(folder, name).rows()]
+
+
+def checked(folder: Path, *words: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(hpo("check", "model.in", "--json", *words, cwd=folder).stdout)
+    return document
+
+
+# -- the number of trials ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("workflow", "control", "expected"),
+    [
+        ("bayesian", "", 110),
+        ("bayesian", "design_size = 4\npropose_points = 3\nmax_iterations = 2", 10),
+        ("bayesian", "design_size = 4\npropose_points = 3\nmax_iterations = 2\nmax_budget = 7", 7),
+        ("mlrMBO", "max_iterations = 0", 10),
+        ("bayesian", "n_trials = 300", 300),
+        ("bayesian", "n_trials = 300\nmax_budget = 20", 20),
+        ("random", "n_trials = 12", 12),
+        ("qmc", "max_hours = 2", None),
+    ],
+)
+def test_the_number_of_trials(tmp_path, workflow, control, expected):
+    write(tmp_path, control, workflow=workflow)
+    assert checked(tmp_path)["n_trials"] == expected
+
+
+def test_a_random_sweep_says_its_number_itself(tmp_path):
+    write(tmp_path, "", space='{"parameters": {"x": [-10.0, 10.0]}, "samples": {"num": 6}}', workflow="random")
+    submit(tmp_path)
+    assert status(tmp_path)["trials"]["completed"] == 6
+
+
+def test_a_grid_may_be_cut_short(tmp_path):
+    write(tmp_path, "n_trials = 2", space="x = [1, 2, 3]", workflow="grid")
+    submit(tmp_path)
+    assert status(tmp_path)["trials"] == status(tmp_path)["trials"] | {"total": 2, "completed": 2}
+
+
+def test_many_workers_and_a_kill_spend_exactly_the_budget(tmp_path):
+    script = SQUARE.replace("def run", "import time\n\ndef run").replace("    return", "    time.sleep(0.05)\n    return")
+    write(tmp_path, "n_trials = 40\nnworkers = 4\nsampler = tpe", script)
+    process = start_hpo("submit-job", "model.in", cwd=tmp_path)
+    wait_for(lambda: (tmp_path / "experiments/last").exists() and view(tmp_path).finished >= 5)
+    process.kill()
+    process.communicate()
+    assert hpo("resume", cwd=tmp_path).returncode == 0
+    experiment = Experiment(tmp_path / "experiments/last")
+    commits = [key for key in experiment.journal().claims() if ".done" in key]
+    assert len(commits) == len({key.split(".")[0] for key in commits}) == 40
+    assert len({json.dumps(params) for params in proposed(tmp_path, "last")}) == 40
+
+
+def test_max_hours_end_the_search(tmp_path):
+    script = "import time\n\ndef run(hyperparams):\n    time.sleep(0.2)\n    return hyperparams['x']\n"
+    write(tmp_path, "max_hours = 0.0005\nnworkers = 2\nsampler = random", script)
+    told = submit(tmp_path)
+    assert "max_hours = 0.0005 is over" in told
+    trials = status(tmp_path)["trials"]
+    assert (status(tmp_path)["state"], trials["running"]) == ("finished", 0)
+    assert 0 < trials["completed"] < 110
+    assert "max_hours" in hpo("resume", cwd=tmp_path).stdout
+    assert status(tmp_path)["trials"]["completed"] == trials["completed"]
+    assert hpo("resume", "max_hours=0.001", cwd=tmp_path).returncode == 0
+    assert status(tmp_path)["trials"]["completed"] > trials["completed"]
+
+
+def test_a_larger_budget_goes_on(tmp_path):
+    write(tmp_path, "n_trials = 12\nsampler = tpe")
+    submit(tmp_path)
+    first = proposed(tmp_path, "last")
+    assert hpo("resume", "n_trials=15", cwd=tmp_path).returncode == 0
+    assert proposed(tmp_path, "last")[:12] == first
+    assert status(tmp_path)["trials"]["completed"] == 15
+    for word, sentence in [("n_trials=3", "has begun 15"), ("n_trails=3", "Did you mean 'n_trials'?"), ("n_trials=x", "whole")]:
+        done = hpo("resume", word, cwd=tmp_path)
+        assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr
+
+
+# -- who proposes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "nsga2"])
+def test_every_sampler_from_outside(tmp_path, sampler):
+    write(tmp_path, f"n_trials = 14\nnworkers = 2\nsampler = {sampler}")
+    submit(tmp_path)
+    for params in proposed(tmp_path, "last"):
+        assert -10 <= params["x"] <= 10
+        assert ("m" in params) == (params["c"] == "b")
+    shown = trial(tmp_path, "hpset_00003")
+    assert json.loads(Path(shown["folder"], "params.json").read_text()) == {
+        **json.loads(Path(shown["folder"], "params.json").read_text()),
+        **shown["params"],
+        "fixed": 5,
+    }
+
+
+def test_it_learns(tmp_path):
+    write(tmp_path, "n_trials = 40\nsampler = tpe\nseed = 1")
+    submit(tmp_path)
+    values = [row.value for row in view(tmp_path).rows() if row.value is not None]
+    assert sorted(values[20:])[10] < sorted(values[:20])[10] / 2
+
+
+@pytest.mark.parametrize("control", ["sampler = tpe", "sampler = nsga2", "pruner = median", "pruner = asha"])
+def test_one_worker_and_one_seed_give_the_same_trials(tmp_path, control):
+    write(tmp_path, f"n_trials = 24\nseed = 3\n{control}", REPORTING)
+    for _ in range(2):
+        submit(tmp_path, "isolation=process" if "pruner" in control else "isolation=none")
+    first, second = ([(r.params, r.value, r.state) for r in view(tmp_path, name).rows()] for name in ("X000", "X001"))
+    assert first == second
+
+
+def seen_up_to(experiment: Experiment, worker: str, number: int) -> list[dict[str, Any]]:
+    """The events that the proposal of a trial was made from, by the offsets in its worker's record."""
+    offsets: dict[str, int] = {}
+    for line in (experiment.journals / f"{worker}.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        offsets.update(event.get("seen", {}))
+        if event["e"] == "started" and event["n"] == number:
+            break
+    events = []
+    for name, offset in offsets.items():
+        for line in (experiment.journals / name).read_bytes()[:offset].splitlines():
+            events.append({**json.loads(line), "w": name.split(".")[0]})
+    return events
+
+
+def test_what_was_seen_reproduces_every_proposal_of_many_workers(tmp_path):
+    write(tmp_path, "n_trials = 24\nnworkers = 3\nsampler = tpe", SQUARE)
+    submit(tmp_path)
+    experiment = Experiment(tmp_path / "experiments/last")
+    made = experiment.specification["sampler"]
+    for number, record in experiment.ledger().trials.items():
+        history = Ledger()
+        history.add_events(seen_up_to(experiment, record.attempts[1].worker, number))
+        sampler = samplers.create(made["name"], experiment.space, made["options"], experiment.seed)
+        assert sampler.propose(list(history.trials.values()), number).params == record.params
+
+
+def test_everything_about_the_sampler_is_recorded(tmp_path):
+    write(tmp_path, "n_trials = 3\nsampler = tpe")
+    submit(tmp_path)
+    sampler = Experiment(tmp_path / "experiments/last").specification["sampler"]
+    assert re.fullmatch(r"\d+\.\d+.*", sampler["optuna"])
+    assert sampler["options"]["model"]["optuna"] == {
+        "multivariate": False,
+        "group": False,
+        "n_ei_candidates": 24,
+        "constant_liar": True,
+    }
+
+
+def test_failed_trials_do_not_stop_the_search_and_are_avoided(tmp_path):
+    script = "def run(hyperparams):\n    return 1 / (hyperparams['x'] > 0) + hyperparams['x']\n"
+    write(tmp_path, "n_trials = 50\nsampler = tpe\nseed = 2\nstop_after = 0", script, space="x = real(-10, 10)")
+    submit(tmp_path)
+    states = [row.state.value for row in view(tmp_path).rows()]
+    assert states[:10].count("failed") == 5
+    assert states[10:].count("failed") < 20  # half of 40, if nothing had been learnt
+
+
+# -- pruning -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("isolation", ["process", "none"])
+@pytest.mark.parametrize("pruner", ["median", "asha", "hyperband\npruner_max_steps = 10", "wilcoxon"])
+def test_hopeless_trials_are_pruned(tmp_path, pruner, isolation):
+    write(tmp_path, f"n_trials = 30\nnworkers = 2\nseed = 1\npruner = {pruner}", REPORTING)
+    submit(tmp_path, f"isolation={isolation}")
+    trials = status(tmp_path)["trials"]
+    assert trials["completed"] + trials["pruned"] == 30
+    assert trials["pruned"] >= 3
+    row = next(row for row in view(tmp_path).rows() if row.state.value == "pruned")
+    shown = trial(tmp_path, row.id)
+    assert shown["value"] == shown["reports"][-1][1]
+    assert not Path(shown["folder"], "result.txt").exists()
+    best = json.loads(hpo("best", "--json", cwd=tmp_path).stdout)
+    assert trial(tmp_path, best["id"])["state"] == "completed"
+    table = hpo("aggregate-results", "-o", "-", cwd=tmp_path).stdout.splitlines()
+    assert [line.endswith("pruned") for line in table[1:]] == sorted(line.endswith("pruned") for line in table[1:])
+
+
+# -- objectives ----------------------------------------------------------------------------------------------------------
+
+
+def test_more_may_be_better(tmp_path):
+    script = "def run(hyperparams):\n    return {'accuracy': -abs(hyperparams['x']), 'other': 1}\n"
+    write(tmp_path, "n_trials = 30\nsampler = tpe\nobjective = accuracy\ndirection = maximize", script)
+    submit(tmp_path)
+    rows = list(view(tmp_path).rows())
+    best = json.loads(hpo("best", "--json", cwd=tmp_path).stdout)
+    assert best["value"] == max(row.value for row in rows if row.value is not None) > -1
+    table = hpo("aggregate-results", "-o", "-", cwd=tmp_path).stdout.splitlines()
+    assert table[1].startswith(f"{best['value']!r},")
+
+
+def test_several_objectives_have_a_front(tmp_path):
+    script = "def run(hyperparams):\n    x = hyperparams['x']\n    return {'a': x ** 2, 'b': (x - 2) ** 2}\n"
+    write(tmp_path, "n_trials = 20\nobjective = a b", script)
+    submit(tmp_path)
+    front = json.loads(hpo("best", "--json", cwd=tmp_path).stdout)
+    points = [(row.params["x"] ** 2, (row.params["x"] - 2) ** 2) for row in view(tmp_path).rows()]
+    for one in front:
+        a, b = one["values"]["a"], one["values"]["b"]
+        assert one["value"] == a
+        assert not [p for p in points if p[0] <= a and p[1] <= b and p != (a, b)]
+    assert len(front) >= 2
+    assert hpo("best", cwd=tmp_path).stdout.count("&default_model") == len(front)
+
+
+def test_a_missing_objective_is_a_failure_with_its_name(tmp_path):
+    write(tmp_path, "n_trials = 2\nobjective = val_loss size", "def run(hyperparams):\n    return {'val_loss': 1.0}\n")
+    submit(tmp_path, code=1)
+    assert "'size'" in trial(tmp_path, "0")["reason"]
+
+
+# -- what is known beforehand --------------------------------------------------------------------------------------------
+
+
+def test_an_earlier_experiment_informs_the_search(tmp_path):
+    write(tmp_path, "n_trials = 30\nsampler = tpe\nseed = 1")
+    submit(tmp_path)
+    assert hpo("aggregate-results", cwd=tmp_path).returncode == 0
+    known = {(p["x"], p["c"]) for p in proposed(tmp_path, "X000")}
+    for source in ("X000", "candle_results.csv"):
+        submit(tmp_path, f"warm_start={source}", "n_trials=10", "seed=9")
+        experiment = Experiment(tmp_path / "experiments/last")
+        assert experiment.specification["warm_start"] == {"source": source, "trials": 30, "of": 30}
+        found = {(t.found["x"], t.found["c"]) for t in experiment.warm_trials()}
+        assert found == known
+        assert status(tmp_path)["trials"]["total"] == 10  # what is known does not count
+        near = [p for p in proposed(tmp_path, "last") if abs(p["x"] - 3) < 3]
+        assert len(near) >= 6
+
+
+def test_what_does_not_fit_is_counted_aloud(tmp_path):
+    (tmp_path / "old.csv").write_text("result,dirname,id,x,n,c\n1.0,a,a,2.0,5,a\n2.0,b,b,99.0,5,a\n,c,c,1.0,5,a\n3.0,d,d,1.0,5,a\n")
+    write(tmp_path, "n_trials = 2\nwarm_start = old.csv\nsampler = tpe")
+    assert "model.in:6: 2 of 3 completed trials of old.csv inform the search; 1 does not fit it" in submit(tmp_path)
+
+
+# -- mistakes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("control", "space", "sentence"),
+    [
+        ("sampler = cmaes", "c = ['a', 'b']\nd = [1, 2]", "sampler = cmaes needs two or more parameters that are numbers"),
+        ("sampler = cmaes", SPACE, "'m' is conditional; sampler = tpe can"),
+        ("sampler = gp", SPACE, "'m' is conditional; sampler = tpe can"),
+        ("sampler = cmaes\nobjective = a b", "x = real(0, 1)\ny = real(0, 1)", "sampler = tpe and nsga2 can"),
+        ("sampler = grid", SPACE, "sampler = grid is for workflow = grid"),
+        ("pruner = median\nobjective = a b", SPACE, "pruner = median judges one objective, not 2"),
+        ("pruner = median\npruner_factor = 3", SPACE, "pruner_factor is no option of pruner = median"),
+        ("pruner = hyperband", SPACE, "pruner_max_steps = N"),
+        ("direction = minimize maximize", SPACE, "direction has 2 words for 1 objectives"),
+        ("warm_start = X099", SPACE, "'X099' is neither an experiment, such as X003, nor a CSV of results"),
+        ("", "x = 1", "there is nothing to search"),
+    ],
+)
+def test_a_sampler_that_cannot_says_so_at_check(tmp_path, control, space, sentence):
+    write(tmp_path, control, "def run(hyperparams):\n    return float(len(hyperparams))\n", space)
+    (error,) = checked(tmp_path)["errors"]
+    assert sentence in error["message"]
+    assert error["line"] in ((5, 6) if control else (3,))
+
+
+@pytest.mark.parametrize(("workflow", "control"), [("random", ""), ("qmc", "")])
+def test_without_a_number_of_trials_it_asks_for_one(tmp_path, workflow, control):
+    write(tmp_path, control, workflow=workflow)
+    assert "needs its number of trials, such as n_trials = 50" in checked(tmp_path)["errors"][0]["message"]
+
+
+def test_a_grid_takes_no_sampler(tmp_path):
+    write(tmp_path, "sampler = tpe", space="x = [1, 2]", workflow="grid")
+    assert "sampler = tpe is for workflow = bayesian" in checked(tmp_path)["errors"][0]["message"]
+
+
+AUTO: Sequence[tuple[str, str, str]] = [
+    ("", "x = real(0, 1)\ny = [1, 2]", "gp"),
+    ("", SPACE, "tpe"),
+    ("pruner = median", "x = real(0, 1)", "tpe"),
+    ("objective = a b", "x = real(0, 1)", "tpe"),
+    ("", "v = vector(30, real(0, 1))", "tpe"),
+]
+
+
+@pytest.mark.parametrize(("control", "space", "sampler"), AUTO)
+def test_the_rule_of_auto(tmp_path, control, space, sampler):
+    write(tmp_path, control, "def run(hyperparams):\n    return float(len(hyperparams))\n", space)
+    assert checked(tmp_path)["sampler"] == sampler
+    assert f"sampler = auto is {sampler} here: " in hpo("check", "model.in", cwd=tmp_path).stdout

@@ -1,0 +1,93 @@
+"""Each decision of our pruners is the one that Optuna's own takes, in one process, over the same reports."""
+
+from __future__ import annotations
+
+import math
+import random
+import warnings
+from collections.abc import Iterator
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from hpo import pruners, registry
+from hpo.told import Kind, Told, add_report
+
+STEPS = 12
+
+#: our pruner and its options, Optuna's with the same meaning. Steps begin with 1 here and with 0 there.
+PAIRS = [
+    ("median", {}, lambda: optuna.pruners.MedianPruner(5, 2, 1)),
+    ("median", {"startup": 2, "warmup": 3, "interval": 4}, lambda: optuna.pruners.MedianPruner(2, 4, 4)),
+    ("asha", {}, lambda: optuna.pruners.SuccessiveHalvingPruner(1, 4, 0)),
+    ("asha", {"min_steps": 2, "factor": 2}, lambda: optuna.pruners.SuccessiveHalvingPruner(2, 2, 0)),
+    ("hyperband", {"max_steps": STEPS}, lambda: optuna.pruners.HyperbandPruner(1, STEPS, 3)),
+    ("hyperband", {"max_steps": 81, "factor": 2}, lambda: optuna.pruners.HyperbandPruner(1, 81, 2)),
+    ("wilcoxon", {}, lambda: optuna.pruners.WilcoxonPruner(p_threshold=0.1, n_startup_steps=2)),
+    ("wilcoxon", {"warmup": 4, "threshold": 0.3}, lambda: optuna.pruners.WilcoxonPruner(p_threshold=0.3, n_startup_steps=4)),
+]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Optuna warns of what is experimental."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def curve(dice: random.Random) -> list[float]:
+    """The reports of a training: falling, noisy, now and then not a number."""
+    end, speed = dice.uniform(0, 10), dice.uniform(0.05, 1)
+    values = [end + 10 * math.exp(-speed * step) + dice.gauss(0, 0.3) for step in range(STEPS)]
+    if dice.random() < 0.05:
+        values[dice.randrange(STEPS)] = math.nan
+    return values
+
+
+def test_the_registry_has_the_names_of_the_table():
+    assert registry.PRUNERS == tuple(pruners.TABLE)
+
+
+@pytest.mark.parametrize(("name", "options", "theirs"), PAIRS)
+@pytest.mark.parametrize("running", [1, 5])
+def test_every_decision_is_optunas(name, options, theirs, running):
+    """`running` trials report in turn, as the trials of so many workers."""
+    dice = random.Random(f"{name}/{running}")
+    study = optuna.create_study(study_name="hpo", pruner=theirs())
+    ours = pruners.create(name, {**pruners.TABLE[name].options, **options})
+    told: dict[int, Told] = {}
+    going: dict[int, tuple[optuna.Trial, list[float], dict[int, float]]] = {}
+    decisions = []
+    for _ in range(60 * STEPS):
+        while len(going) < running:
+            trial = study.ask()
+            going[trial.number] = (trial, curve(dice), {})
+        number = dice.choice(list(going))
+        trial, values, reports = going[number]
+        step = len(reports) + 1
+        trial.report(values[step - 1], step)
+        reports[step] = values[step - 1]
+        told[number] = Told(number, Kind.RUNNING, {}, (), dict(reports))
+        pruned = ours.prunes([one for n, one in told.items() if n != number], number, reports)
+        assert pruned == trial.should_prune(), (number, reports)
+        decisions.append(pruned)
+        if pruned:
+            study.tell(trial, state=TrialState.PRUNED)
+            told[number] = Told(number, Kind.PRUNED, {}, (), dict(reports))
+        elif step == STEPS:
+            value = 0.0 if math.isnan(values[-1]) else values[-1]
+            study.tell(trial, value)
+            told[number] = Told(number, Kind.COMPLETED, {}, (value,), dict(reports))
+        if pruned or step == STEPS:
+            del going[number]
+    assert 5 < sum(decisions) < len(decisions)
+
+
+def test_a_step_that_is_reported_again_takes_back_the_later_ones():
+    reports: dict[int, float] = {}
+    for step, value in [(1, 5.0), (2, 4.0), (3, 3.0), (2, 4.5)]:
+        add_report(reports, step, value)
+    assert reports == {1: 5.0, 2: 4.5}
