@@ -3,6 +3,7 @@ its own."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,24 @@ def test_a_script_may_use_processes_and_threads_of_its_own(shared_bench: Bench, 
     result = shared_bench.run(script, params={"kind": kind})
     assert (result.value, result.failure, result.notes) == (14.0, None, ())
     assert shared_bench.output == ""
+
+
+def test_a_script_in_the_style_of_the_pytorch_examples_runs_as_it_is(bench: Bench) -> None:
+    packages = ("torch", "torch.utils.data", "torchvision")
+    script = bench.script("exercise_vae.py", form="plain", preload=packages)
+    losses = [bench.run(script, params={"batch_size": 50, "epochs": epochs}).value for epochs in (1, 2, 1)]
+    assert bench.attempt is not None
+    assert losses[0] is not None
+    assert losses[1] is not None
+    assert losses[0] == losses[2] > losses[1] > 0
+    assert sorted(path.name for path in bench.attempt.folder.iterdir()) == ["results", "subprocess_out_and_err.txt"]
+    assert f"Test set loss: {losses[0]:.4f}" in bench.output
+
+
+@pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="keras is not installed")
+def test_the_history_of_a_real_keras_model(bench: Bench) -> None:
+    script = bench.script("keras_model.py", form="plain")
+    first, again = (bench.run(script, params={"lr": 0.1, "epochs": 3}) for _ in range(2))
+    assert first.value == float(bench.output.splitlines()[-1])
+    assert set(first.metrics) == {"loss", "mae", "val_mae"}
+    assert again.value == first.value
