@@ -131,7 +131,8 @@ class Ledger:
     def __init__(self, only: Set[int] | None = None) -> None:
         self.only = only
         self.trials: dict[int, TrialRecord] = {}
-        self.ended: set[str] = set()
+        #: Workers that took their last trial -> why.
+        self.ended: dict[str, str] = {}
         self.workers: set[str] = set()
 
     def trial(self, number: int) -> TrialRecord:
@@ -146,7 +147,7 @@ class Ledger:
         for event in events:
             self.workers.add(event["w"])
             if event["e"] == "ended":
-                self.ended.add(event["w"])
+                self.ended[event["w"]] = str(event.get("reason", ""))
             elif self._wanted(event.get("n")) and isinstance(event.get("k"), int):
                 self._add(event)
 

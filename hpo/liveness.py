@@ -16,7 +16,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -105,13 +105,16 @@ def read(folder: Path, worker: str) -> Identity | None:
         return None
 
 
-def ended_tasks(folder: Path, ended: Set[str]) -> set[str]:
-    """The tasks of Slurm's jobs whose workers, as far as there were any, have all said that they ended."""
+def ended_tasks(folder: Path, ended: Mapping[str, str]) -> set[str]:
+    """The tasks of Slurm's jobs whose workers, as far as there were any, have all said that they ended.
+
+    ended: worker -> why. One that ended for want of time has its job queued again, and it is not over.
+    """
     found: dict[str, bool] = {}
     for name in os.listdir(folder):
         identity = read(folder, name) if "." not in name else None
         if identity is not None and identity.job_task:
-            found[identity.job_task] = found.get(identity.job_task, True) and name in ended
+            found[identity.job_task] = found.get(identity.job_task, True) and ended.get(name, "walltime") != "walltime"
     return {task for task, over in found.items() if over}
 
 

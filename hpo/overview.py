@@ -24,6 +24,7 @@ def print_status(view: View) -> None:
         print(f"  stopped: {stop.reason}")
     if (best := view.best()) is not None:
         print(f"  best     {best.id}  {best.value:.6g}  {' '.join(assignments(best.params))}")
+    _print_jobs(view)
     _print_running(view)
     _print_failed(view)
     if view.counts[State.RUNNING] and (left := view.seconds_left()) is not None:
@@ -31,6 +32,21 @@ def print_status(view: View) -> None:
     print(f"  {experiment.folder}")
     if view.experiment_state() in ("interrupted", "stopped"):
         print(f"  'hpo resume {experiment.name}' runs what is left")
+
+
+#: What a job may have come to without a word on it.
+_GOOD_ENDS = ("ENDED", "COMPLETED")
+
+
+def _print_jobs(view: View) -> None:
+    """The jobs at the scheduler that wait, run, or came to a bad end: a line for those that are alike."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for job in view.jobs:
+        if job.state not in _GOOD_ENDS:
+            alike.setdefault((job.state, job.reason), []).append(job.name)
+    for (state, reason), names in list(alike.items())[:MOST]:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        print(f"  job      {', '.join(names[:3])}{more}  {state.lower()}{f': {reason}' if reason else ''}")
 
 
 def _print_running(view: View) -> None:

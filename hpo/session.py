@@ -147,6 +147,8 @@ def cancel(experiment: Experiment) -> int:
     slurm.cancel(experiment, waiting_only=False)
     alive = [worker for worker in view.workers() if worker["state"] == "alive"]
     print(f"{experiment.name} cancelled: {view.finished} of {view.total} trials are done and stay")
+    if paused := view.counts[State.PAUSED]:
+        print(f"{paused} more were stopped where they were; those that had saved a checkpoint go on from it")
     for worker in alive:
         print(f"worker {worker['id']} on {worker['host']} has not answered yet; it stops when it sees the request")
     print(f"'hpo resume {experiment.name}' runs what is left")

@@ -28,6 +28,8 @@ _REMEDIES = {
     "temporarily unable": "try again later",
     "socket timed out": "slurmctld is busy: see 'squeue --me' whether the job came through, then 'hpo resume'",
 }
+#: scancel's word for a job of which nothing (or nothing that waits) is left.
+_GONE = ("invalid job id", "already complet")
 #: What Slurm means when it could not open the output of a job.
 _NO_OUTPUT = "53"
 
@@ -100,16 +102,17 @@ def cancelled(folder: Path, job: Job) -> bool:
 
 
 def cancel(folder: Path, jobs: Sequence[Job], *, waiting_only: bool) -> None:
-    """Have Slurm end the jobs: those that have not begun, or all. What is gone already is no mistake."""
-    if not jobs:
+    """Have Slurm end the jobs: those tasks that have not begun, or all. What is gone already is no mistake."""
+    there = [job for job in jobs if not (folder / "jobs" / f"{job.id}.over").exists()]
+    if not there:
         return
     state = ["--state=PENDING"] if waiting_only else []
     try:
-        commands.ask("scancel", "-Q", *state, *(job.id for job in jobs))
+        commands.ask("scancel", *state, *(job.id for job in there))
     except SchedulerError as error:
-        if "invalid job id" not in str(error).casefold():
+        if not any(words in str(error).casefold() for words in _GONE):
             raise
-    for job in jobs:
+    for job in there:
         (folder / "jobs" / f"{job.id}.cancelled").touch()
 
 
