@@ -2,9 +2,9 @@
 
     uv run python benchmarks/grid.py [POINTS ...]
 
-Each size is one `hpo submit-job` with eight workers and `isolation = none`: every point is claimed, run, recorded on the disk
-and committed, and has its folder. The bare cost of the same system calls, in one process, stands beside it. Ratios
-travel between machines, absolute times do not.
+Each size is one `hpo submit-job` with eight workers and `isolation = none`: every point is claimed, run, recorded on
+the disk and committed, and has its folder. The bare cost of the same system calls, in one process, stands beside it.
+Ratios travel between machines, absolute times do not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ INPUT = """&control
 def command(*words: str, cwd: Path) -> tuple[float, str]:
     """(seconds, standard output) of one hpo command."""
     begin = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "hpo.cli", *words], cwd=cwd, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "hpo.cli", *words], cwd=cwd, capture_output=True, text=True, check=True
+    )
     return time.perf_counter() - begin, done.stdout
 
 
@@ -85,7 +87,9 @@ def main() -> None:
             first = first or per_point
             opening, out = command("status", "--json", cwd=folder)
             assert json.loads(out)["trials"]["completed"] == size
-            used = int(subprocess.run(["du", "-sm", folder], capture_output=True, text=True, check=True).stdout.split()[0])
+            used = int(
+                subprocess.run(["du", "-sm", folder], capture_output=True, text=True, check=True).stdout.split()[0]
+            )
             print(f"{size:>8} {per_point * 1e3:>9.3f} {per_point / first:>6.2f} {opening:>9.2f} {used:>10}", flush=True)
 
 

@@ -2,8 +2,8 @@
 
     uv run --with optuna python benchmarks/journal.py
 
-A point costs two claims (symbolic links) and two appended records, each on the disk before the next step; Optuna is asked
-for the same: a trial that is asked for and told. Ratios travel between machines, absolute times do not.
+A point costs two claims (symbolic links) and two appended records, each on the disk before the next step; Optuna is
+asked for the same: a trial that is asked for and told. Ratios travel between machines, absolute times do not.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def ours(workers: int, points: int = POINTS) -> tuple[float, float]:
             seconds = time.perf_counter() - begin
         reader = FolderJournal(folder / "claims", folder / "journal")
         finished = Counter(e["n"] for e in reader.read_new() if e["e"] == "finished")
-        assert finished == {n: 1 for n in range(points)}, "lost or doubled"
+        assert finished == dict.fromkeys(range(points), 1), "lost or doubled"
         return points / seconds, max(taken) / max(1, min(taken))
 
 

@@ -215,7 +215,7 @@ class View:
     def seconds_left(self) -> float | None:
         """An estimate from the mean duration of the finished trials; None before the first."""
         outcomes = (r.outcome for r in self.ledger.trials.values() if r.committed is not None)
-        seconds = [o["seconds"] for o in outcomes if o is not None and "seconds" in o]
+        seconds: list[float] = [o["seconds"] for o in outcomes if o is not None and "seconds" in o]
         if not seconds:
             return None
         left = self.total - self.finished

@@ -16,7 +16,9 @@ _skipped: list[str] = []
 @pytest.fixture(autouse=True)
 def _own_experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the experiments, the variables or the threads of the user who runs it."""
-    for name in [name for name in os.environ if name.startswith("HPO_") and name not in ("HPO_DATA", "HPO_REQUIRE_REAL")]:
+    for name in [
+        name for name in os.environ if name.startswith("HPO_") and name not in ("HPO_DATA", "HPO_REQUIRE_REAL")
+    ]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HPO_EXPERIMENTS", str(tmp_path / "experiments"))
     monkeypatch.setenv("HPO_EXECUTOR", "local")  # also where there is a Slurm

@@ -186,7 +186,9 @@ def test_a_journal_cut_anywhere_loses_its_last_record_at_most(folder, cut):
     for file in experiment.journals.iterdir():
         data = file.read_bytes()
         last = data.rstrip(b"\n").rfind(b"\n") + 1
-        file.write_bytes(data[: dice.randrange(last, len(data))] + dice.randbytes(dice.randrange(30)).replace(b"\n", b""))
+        file.write_bytes(
+            data[: dice.randrange(last, len(data))] + dice.randbytes(dice.randrange(30)).replace(b"\n", b"")
+        )
     assert status(folder)["trials"]["completed"] == POINTS
     resume_to_the_end(folder)
     check_invariants(folder)
@@ -237,7 +239,9 @@ def test_a_second_interrupt_ends_at_once(folder):
         "    time.sleep(600)\n"
     )
     submit = start_hpo("submit-job", "model.in", cwd=folder)
-    wait_for(lambda: any("deaf" in p.read_text() for p in folder.glob("experiments/last/run/*/subprocess_out_and_err.txt")))
+    wait_for(
+        lambda: any("deaf" in p.read_text() for p in folder.glob("experiments/last/run/*/subprocess_out_and_err.txt"))
+    )
     submit.send_signal(signal.SIGINT)
     time.sleep(0.3)
     submit.send_signal(signal.SIGINT)

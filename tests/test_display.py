@@ -49,7 +49,9 @@ def test_a_terminal_shows_a_bar_the_running_trials_the_best_and_the_time_left(fo
     seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", on_terminal(folder))
     assert re.search(r"X000 .*2/4, \d+ s left, best", seen)
     assert re.search(r"hpset_00003  \d s", seen)
-    assert "hpset_00002 failed: the script raised ValueError: not [bold] two" in seen.replace("\r\n", " ").replace("  ", " ")
+    assert "hpset_00002 failed: the script raised ValueError: not [bold] two" in seen.replace("\r\n", " ").replace(
+        "  ", " "
+    )
     assert "X000 finished: 4 trials, 3 completed, 1 failed" in seen
 
 
@@ -63,7 +65,10 @@ def test_elsewhere_each_event_is_a_line_with_its_time(folder):
     assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in lines)
     told = [line[9:] for line in lines]
     assert sorted(line for line in told if line.endswith("started")) == [f"hpset_0000{n} started" for n in (1, 2, 3, 4)]
-    assert "hpset_00003 completed: 0, the best so far (3/4)" in told or "hpset_00003 completed: 0, the best so far (4/4)" in told
+    assert (
+        "hpset_00003 completed: 0, the best so far (3/4)" in told
+        or "hpset_00003 completed: 0, the best so far (4/4)" in told
+    )
     assert any(line.startswith("hpset_00002 failed: the script raised ValueError") for line in told)
 
 

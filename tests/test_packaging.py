@@ -133,4 +133,6 @@ def test_a_wheel_in_an_empty_environment_imports_a_template_and_runs_it(wheel, t
 
 def test_the_command_says_its_version(tmp_path):
     assert hpo("--version", cwd=tmp_path).stdout == f"hpo {package.__version__}\n"
-    assert subprocess.run([*COMMAND], capture_output=True, text=True, env=dict(os.environ)).stdout.startswith("usage: hpo")
+    assert subprocess.run([*COMMAND], capture_output=True, text=True, env=dict(os.environ)).stdout.startswith(
+        "usage: hpo"
+    )

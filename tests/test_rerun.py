@@ -50,7 +50,9 @@ def test_it_runs_the_snapshot_in_a_fresh_folder(folder):
 
 
 def test_another_value_is_1(folder):
-    (folder / "model.py").write_text("import random\n\ndef run(hyperparams):\n    return random.SystemRandom().random()\n")
+    (folder / "model.py").write_text(
+        "import random\n\ndef run(hyperparams):\n    return random.SystemRandom().random()\n"
+    )
     hpo("submit-job", "model.in", cwd=folder)
     done = hpo("rerun", "0", cwd=folder)
     assert (done.returncode, "another value: before it was" in done.stdout) == (1, True)

@@ -129,7 +129,7 @@ def test_status_names_the_failures(in_ends):
     assert "exit code 3" in done.stdout
 
 
-# -- one grid, in every executor and isolation ---------------------------------------------------------------------------
+# -- one grid, in every executor and isolation
 
 
 @pytest.mark.parametrize("executor", ["inline", "local"])
@@ -172,11 +172,13 @@ def test_best_prints_a_section_to_paste(tmp_path):
     assert best == {"id": "hpset_00003", "number": 2, "value": 0.0, "params": {"x": 3}}
 
 
-# -- stopping early --------------------------------------------------------------------------------------------------------
+# -- stopping early
 
 
 def test_when_the_first_trials_all_fail_alike_the_search_stops_and_shows_the_traceback_once(tmp_path):
-    write_input(tmp_path, "def run(hyperparams):\n    return 1 / 0\n", f"x = {list(range(50))}", control="  nworkers = 2")
+    write_input(
+        tmp_path, "def run(hyperparams):\n    return 1 / 0\n", f"x = {list(range(50))}", control="  nworkers = 2"
+    )
     done = hpo("submit-job", "model.in", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("Traceback (most recent call last)") == 1
@@ -188,7 +190,9 @@ def test_when_the_first_trials_all_fail_alike_the_search_stops_and_shows_the_tra
 
 
 def test_stop_after_0_never_stops(tmp_path):
-    write_input(tmp_path, "def run(hyperparams):\n    return 1 / 0\n", f"x = {list(range(8))}", control="  stop_after = 0")
+    write_input(
+        tmp_path, "def run(hyperparams):\n    return 1 / 0\n", f"x = {list(range(8))}", control="  stop_after = 0"
+    )
     assert hpo("submit-job", "model.in", cwd=tmp_path).returncode == 1
     assert status(tmp_path)["trials"]["failed"] == 8
 
@@ -220,7 +224,7 @@ def test_failed_trials_are_taken_again_on_request(tmp_path):
     assert [len(trial(tmp_path, f"hpset_0000{n}")["attempts"]) for n in (1, 3)] == [1, 1]
 
 
-# -- other ways to run -----------------------------------------------------------------------------------------------------
+# -- other ways to run
 
 
 def test_detached_workers_go_on_alone(tmp_path):
@@ -287,7 +291,7 @@ def test_the_snapshot_runs_not_what_the_script_became(tmp_path):
     assert f"old ({tmp_path}/helper.py:2 in value)" in trial(tmp_path, "0")["reason"]
 
 
-# -- mistakes --------------------------------------------------------------------------------------------------------------
+# -- mistakes
 
 
 @pytest.mark.parametrize(
@@ -336,9 +340,13 @@ def test_a_full_disk_is_one_sentence_and_what_was_finished_stays(tmp_path):
         write_input(tmp_path, script, f"x = {list(range(20))}", control="  nworkers = 1\n  max_attempts = 1")
         done = hpo("submit-job", "model.in", cwd=tmp_path, HPO_EXPERIMENTS=str(disk))
         assert done.returncode == 1, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr.replace("Traceback (most recent call last):\n  File \"" + str(tmp_path), "")
+        assert "Traceback" not in done.stderr.replace(
+            'Traceback (most recent call last):\n  File "' + str(tmp_path), ""
+        )
         os.environ["HPO_EXPERIMENTS"] = str(disk)
-        completed = json.loads(hpo("status", "--json", cwd=tmp_path, HPO_EXPERIMENTS=str(disk)).stdout)["trials"]["completed"]
+        completed = json.loads(hpo("status", "--json", cwd=tmp_path, HPO_EXPERIMENTS=str(disk)).stdout)["trials"][
+            "completed"
+        ]
         assert 1 <= completed < 20
     finally:
         subprocess.run(["umount", "-l", disk], check=True)

@@ -306,7 +306,19 @@ def test_the_seed_of_a_trial_depends_on_its_number_and_the_experiments_seed(tmp_
 
 def test_what_is_frozen_is_everything_resolved(experiment):
     record = json.loads(experiment.specification_file.read_text())
-    for key in ("control", "defaults", "space", "n_trials", "seed", "sampler", "script", "versions", "host", "git", "hashes"):
+    for key in (
+        "control",
+        "defaults",
+        "space",
+        "n_trials",
+        "seed",
+        "sampler",
+        "script",
+        "versions",
+        "host",
+        "git",
+        "hashes",
+    ):
         assert key in record
     assert (experiment.folder / "model.in").exists()
     assert (experiment.code / "model.py").read_text() == SCRIPT

@@ -83,7 +83,9 @@ class TestReading:
         file.write_bytes(line)
         assert numbers(reader) == [0]
 
-    @pytest.mark.parametrize("garbage", [b"\0\0\0\n", b"{\n", b"[1]\n", b"7\n", b'{"n": 1}\n', b"[" * 5000 + b"\n", b"\xff\n"])
+    @pytest.mark.parametrize(
+        "garbage", [b"\0\0\0\n", b"{\n", b"[1]\n", b"7\n", b'{"n": 1}\n', b"[" * 5000 + b"\n", b"\xff\n"]
+    )
     def test_a_line_that_is_no_event_is_rejected_alone(self, folders, garbage):
         good = json.dumps(events(1)[0]).encode() + b"\n"
         (folders[1] / "a.jsonl").write_bytes(garbage + good)
@@ -139,7 +141,7 @@ class TestWriting:
 
     def test_an_unwritable_folder_is_one_sentence(self, folders):
         folders[0].rmdir()
-        with pytest.raises(StorageError, match="cannot write to .*claims: No such file"):
+        with pytest.raises(StorageError, match=r"cannot write to .*claims: No such file"):
             FolderJournal(*folders, "a").claim("1.1")
 
 
