@@ -202,8 +202,7 @@ class Parent:
             with open(request_file) as file:
                 request = json.load(file)
             _offer_to_oom_killer()
-            for name, value in request["env"].items():
-                os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+            _change_environment(request["env"])
             self._run(request, request_file)
         except BaseException:
             traceback.print_exc()
@@ -351,11 +350,20 @@ def _kill(pid: int) -> None:
 
 
 def _kill_group(leader: int, number: int) -> None:
-    """Signal the trial's group; it holds its number, since it is not reaped."""
-    try:
-        os.killpg(leader, number)
-    except OSError:
-        pass
+    """Signal the trial's group, or the trial before it has one; it holds its number, since it is not reaped."""
+    for send in (os.killpg, os.kill):
+        try:
+            return send(leader, number)
+        except OSError:
+            continue
+
+
+def _change_environment(changes: Dict[str, Optional[str]]) -> None:
+    for name, value in changes.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _reset_signals() -> None:

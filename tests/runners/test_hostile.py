@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -215,6 +216,22 @@ def test_an_exception_of_the_watch_ends_the_trial_at_once(bench: Bench) -> None:
         bench.run("hostile.py", params={"kind": "ignores-term"})
     assert time.monotonic() - began < supervision.END_GRACE
     assert bench.marked() == []
+
+
+@pytest.mark.skipif(not processes.LINUX, reason="optional: only Linux hands orphans to the worker")
+def test_when_the_parent_is_killed_nothing_of_the_trial_lives_on(bench: Bench) -> None:
+    before, own = sleepers(), set(processes.children(os.getpid()))
+
+    def kill_the_parent_when_all_is_running(_: Listener) -> None:
+        if len(sleepers() - before) == 3:
+            processes.kill(set(processes.children(os.getpid())) - own)
+
+    bench.watch.answer = kill_the_parent_when_all_is_running
+    result = bench.run("hostile.py", params={"kind": "all-at-once"})
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.retried) == ("parent-lost", True)
+    assert sleepers() <= before
+    assert bench.run("square.py", params={"x": 2}).value == 4.0
 
 
 # -- the worker dies -------------------------------------------------------------------------------------------------
