@@ -17,15 +17,14 @@ class OutputFile:
 
     Half of the limit is for the head. When the file is full, all behind the head but the last quarter of the limit is
     dropped, and a line says how much: the file reads in order at any moment, and is whole when its writer is killed.
-    live: write to our own standard output as well, at once.
+    live: write to our own standard output as well, at once. resumed: the file of an earlier part is continued.
     """
 
-    def __init__(self, path: Path, limit: int, *, live: bool = False) -> None:
-        self._file = path.open("w+b")
+    def __init__(self, path: Path, limit: int, *, live: bool = False, resumed: bool = False) -> None:
+        self._file = path.open("r+b" if resumed and path.exists() else "w+b")
         self._limit = max(limit, _LEAST)
         self._head = self._limit // 2
-        self._written = 0
-        self._size = 0
+        self._written = self._size = self._file.seek(0, os.SEEK_END)
         self._live = live
         self._broken: OSError | None = None
 

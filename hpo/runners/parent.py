@@ -353,7 +353,8 @@ def _kill_group(leader: int, number: int) -> None:
     """Signal the trial's group, or the trial before it has one; it holds its number, since it is not reaped."""
     for send in (os.killpg, os.kill):
         try:
-            return send(leader, number)
+            send(leader, number)
+            return
         except OSError:
             continue
 
