@@ -55,7 +55,9 @@ class _Inverted:
         """Return what was found in each domain to give `value`; without those in which nothing can."""
         if isinstance(self._parameter, Vector):
             return self._of_vector(value)
-        return {label: one for label, domain in self._parameter.domains.items() for one in self._searched(domain, value)}
+        return {
+            label: one for label, domain in self._parameter.domains.items() for one in self._searched(domain, value)
+        }
 
     def _of_vector(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, list) or len(value) != len(self._elements):

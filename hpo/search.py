@@ -17,8 +17,6 @@ from hpo.warm_start import WarmStart
 
 #: The keywords of CANDLE that say how many trials there are.
 _CANDLE_BUDGET = ("propose_points", "max_iterations", "max_budget")
-#: So many trials must have ended before a model is asked, or all of a smaller design.
-_STARTUP = 10
 _EPOCHS = ("epochs", "nb_epochs", "num_epochs", "n_epochs")
 
 
@@ -133,10 +131,10 @@ class _Planner:
         if not space.domains():
             self._error("workflow", f"there is nothing to search for {workflow}: each parameter has one value")
             return None
-        task = choice.Task(space, len(directions), pruned, n_trials)
-        return self._suited(workflow if workflow != "bayesian" else asked, task, directions)
+        task = choice.Task(space, tuple(self._control["objective"]), directions, pruned, n_trials)
+        return self._suited(workflow if workflow != "bayesian" else asked, task)
 
-    def _suited(self, asked: str, task: choice.Task, directions: tuple[str, ...]) -> dict[str, Any] | None:
+    def _suited(self, asked: str, task: choice.Task) -> dict[str, Any] | None:
         if asked == "grid":
             self._error("sampler", "sampler = grid is for workflow = grid")
             return None
@@ -152,24 +150,14 @@ class _Planner:
             self._warn(keyword, f"sampler = {name} {reservation}")
         if self._warm is not None and name not in ("tpe", "gp"):
             self._warn("warm_start", f"sampler = {name} learns nothing from warm_start; sampler = tpe and gp do")
-        return {"name": name, **self._options(name, task, directions, switches=asked == "auto")}
+        return {"name": name, **self._options(name, task, switches=asked == "auto")}
 
-    def _options(self, name: str, task: choice.Task, directions: tuple[str, ...], *, switches: bool) -> dict[str, Any]:
+    def _options(self, name: str, task: choice.Task, *, switches: bool) -> dict[str, Any]:
         if name not in samplers.LEARNING:
             return {"options": {}}
-        # CMA-ES and NSGA-II make generations of their own, and would know nothing of a design.
-        size = self._control["design_size"] if name in ("tpe", "gp") else 0
         known = len(self._warm.trials) if self._warm and "design_size" not in self._given.given else 0
-        recorded: dict[str, Any] = {
-            "design_size": max(0, size - known),
-            "startup": min(size, _STARTUP),
-            "objectives": list(self._control["objective"]),
-            "directions": list(directions),
-            "model": {"name": name, "optuna": choice.options(name, task)},
-        }
-        if switches and name == "gp":
-            recorded["later"] = {"from": choice.GP_TRIALS, "name": "tpe", "optuna": choice.options("tpe", task)}
-        return {"options": recorded, "optuna": importlib.metadata.version("optuna")}
+        options = choice.recorded(name, task, self._control["design_size"], known=known, switches=switches)
+        return {"options": options, "optuna": importlib.metadata.version("optuna")}
 
     def _warm_start(self, directions: tuple[str, ...]) -> WarmStart | None:
         source, space = self._control["warm_start"], self._given.space

@@ -20,7 +20,7 @@ from hpo.trial import State
 
 @dataclass(frozen=True, slots=True)
 class WarmStart:
-    """What an earlier search says in terms of a new one. of: how many completed trials it has; the others do not fit."""
+    """What an earlier search says in terms of a new one. of: how many completed trials it has in all."""
 
     source: str
     trials: tuple[Told, ...]
@@ -75,9 +75,7 @@ def _find(source: str, path: Path) -> Experiment:
     raise UserError(f"'{source}' is neither an experiment, such as X003, nor a CSV of results")
 
 
-def _found(
-    inverse: Inverse, names: set[str], result: _Result, defaults: Mapping[str, Any]
-) -> dict[str, Any] | None:
+def _found(inverse: Inverse, names: set[str], result: _Result, defaults: Mapping[str, Any]) -> dict[str, Any] | None:
     """What was searched there and is fixed here must have had the value that it has here."""
     fixed = {name: value for name, value in result.params.items() if name not in names}
     if any(name not in defaults or defaults[name] != value for name, value in fixed.items()):

@@ -32,7 +32,7 @@ def run(hyperparams):
 def write(folder: Path, control: str, script: str = SQUARE, space: str = SPACE, workflow: str = "bayesian") -> None:
     (folder / "model.py").write_text(script)
     (folder / "model.in").write_text(
-        f"&control\nmodel_script = model.py\nworkflow = {workflow}\nisolation = none\n{control}\n/\n"
+        f"&control\nmodel_script = model.py\nworkflow = {workflow}\nisolation = none\nexecutor = local\n{control}\n/\n"
         f"&default_model\nfixed = 5\n/\n&param_space\n{space}\n/\n"
     )
 
@@ -56,7 +56,7 @@ def checked(folder: Path, *words: str) -> dict[str, Any]:
     return document
 
 
-# -- the number of trials ------------------------------------------------------------------------------------------------
+# -- the number of trials ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,9 @@ def test_a_grid_may_be_cut_short(tmp_path):
 
 
 def test_many_workers_and_a_kill_spend_exactly_the_budget(tmp_path):
-    script = SQUARE.replace("def run", "import time\n\ndef run").replace("    return", "    time.sleep(0.05)\n    return")
+    script = SQUARE.replace("def run", "import time\n\ndef run").replace(
+        "    return", "    time.sleep(0.05)\n    return"
+    )
     write(tmp_path, "n_trials = 40\nnworkers = 4\nsampler = tpe", script)
     process = start_hpo("submit-job", "model.in", cwd=tmp_path)
     wait_for(lambda: (tmp_path / "experiments/last").exists() and view(tmp_path).finished >= 5)
@@ -124,12 +126,16 @@ def test_a_larger_budget_goes_on(tmp_path):
     assert hpo("resume", "n_trials=15", cwd=tmp_path).returncode == 0
     assert proposed(tmp_path, "last")[:12] == first
     assert status(tmp_path)["trials"]["completed"] == 15
-    for word, sentence in [("n_trials=3", "has begun 15"), ("n_trails=3", "Did you mean 'n_trials'?"), ("n_trials=x", "whole")]:
+    for word, sentence in [
+        ("n_trials=3", "has begun 15"),
+        ("n_trails=3", "Did you mean 'n_trials'?"),
+        ("n_trials=x", "whole"),
+    ]:
         done = hpo("resume", word, cwd=tmp_path)
         assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr
 
 
-# -- who proposes --------------------------------------------------------------------------------------------------------
+# -- who proposes ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "nsga2"])
@@ -212,7 +218,7 @@ def test_failed_trials_do_not_stop_the_search_and_are_avoided(tmp_path):
     assert states[10:].count("failed") < 20  # half of 40, if nothing had been learnt
 
 
-# -- pruning -------------------------------------------------------------------------------------------------------------
+# -- pruning -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("isolation", ["process", "none"])
@@ -233,7 +239,7 @@ def test_hopeless_trials_are_pruned(tmp_path, pruner, isolation):
     assert [line.endswith("pruned") for line in table[1:]] == sorted(line.endswith("pruned") for line in table[1:])
 
 
-# -- objectives ----------------------------------------------------------------------------------------------------------
+# -- objectives --------------------------------------------------------------------------------------------------------
 
 
 def test_more_may_be_better(tmp_path):
@@ -267,7 +273,7 @@ def test_a_missing_objective_is_a_failure_with_its_name(tmp_path):
     assert "'size'" in trial(tmp_path, "0")["reason"]
 
 
-# -- what is known beforehand --------------------------------------------------------------------------------------------
+# -- what is known beforehand ------------------------------------------------------------------------------------------
 
 
 def test_an_earlier_experiment_informs_the_search(tmp_path):
@@ -287,18 +293,24 @@ def test_an_earlier_experiment_informs_the_search(tmp_path):
 
 
 def test_what_does_not_fit_is_counted_aloud(tmp_path):
-    (tmp_path / "old.csv").write_text("result,dirname,id,x,n,c\n1.0,a,a,2.0,5,a\n2.0,b,b,99.0,5,a\n,c,c,1.0,5,a\n3.0,d,d,1.0,5,a\n")
+    (tmp_path / "old.csv").write_text(
+        "result,dirname,id,x,n,c\n1.0,a,a,2.0,5,a\n2.0,b,b,99.0,5,a\n,c,c,1.0,5,a\n3.0,d,d,1.0,5,a\n"
+    )
     write(tmp_path, "n_trials = 2\nwarm_start = old.csv\nsampler = tpe")
-    assert "model.in:6: 2 of 3 completed trials of old.csv inform the search; 1 does not fit it" in submit(tmp_path)
+    assert "model.in:7: 2 of 3 completed trials of old.csv inform the search; 1 does not fit it" in submit(tmp_path)
 
 
-# -- mistakes ------------------------------------------------------------------------------------------------------------
+# -- mistakes ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("control", "space", "sentence"),
     [
-        ("sampler = cmaes", "c = ['a', 'b']\nd = [1, 2]", "sampler = cmaes needs two or more parameters that are numbers"),
+        (
+            "sampler = cmaes",
+            "c = ['a', 'b']\nd = [1, 2]",
+            "sampler = cmaes needs two or more parameters that are numbers",
+        ),
         ("sampler = cmaes", SPACE, "'m' is conditional; sampler = tpe can"),
         ("sampler = gp", SPACE, "'m' is conditional; sampler = tpe can"),
         ("sampler = cmaes\nobjective = a b", "x = real(0, 1)\ny = real(0, 1)", "sampler = tpe and nsga2 can"),
@@ -315,7 +327,7 @@ def test_a_sampler_that_cannot_says_so_at_check(tmp_path, control, space, senten
     write(tmp_path, control, "def run(hyperparams):\n    return float(len(hyperparams))\n", space)
     (error,) = checked(tmp_path)["errors"]
     assert sentence in error["message"]
-    assert error["line"] in ((5, 6) if control else (3,))
+    assert error["line"] in ((6, 7) if control else (3,))
 
 
 @pytest.mark.parametrize(("workflow", "control"), [("random", ""), ("qmc", "")])

@@ -25,7 +25,11 @@ PAIRS = [
     ("hyperband", {"max_steps": STEPS}, lambda: optuna.pruners.HyperbandPruner(1, STEPS, 3)),
     ("hyperband", {"max_steps": 81, "factor": 2}, lambda: optuna.pruners.HyperbandPruner(1, 81, 2)),
     ("wilcoxon", {}, lambda: optuna.pruners.WilcoxonPruner(p_threshold=0.1, n_startup_steps=2)),
-    ("wilcoxon", {"warmup": 4, "threshold": 0.3}, lambda: optuna.pruners.WilcoxonPruner(p_threshold=0.3, n_startup_steps=4)),
+    (
+        "wilcoxon",
+        {"warmup": 4, "threshold": 0.3},
+        lambda: optuna.pruners.WilcoxonPruner(p_threshold=0.3, n_startup_steps=4),
+    ),
 ]
 
 
@@ -48,7 +52,7 @@ def curve(dice: random.Random) -> list[float]:
 
 
 def test_the_registry_has_the_names_of_the_table():
-    assert registry.PRUNERS == tuple(pruners.TABLE)
+    assert tuple(pruners.TABLE) == registry.PRUNERS
 
 
 @pytest.mark.parametrize(("name", "options", "theirs"), PAIRS)

@@ -16,16 +16,19 @@ from hpo.space import ChoiceDomain, ParameterSpace
 GP_TRIALS = 300
 #: Beyond so many dimensions a Gaussian process has no lead over TPE.
 GP_DIMENSIONS = 20
+#: So many trials must have ended before a model is asked, or all of a smaller design.
+STARTUP = 10
 #: Dimensions for which there are Sobol directions (Joe & Kuo 2008, as in SciPy).
 SOBOL_DIMENSIONS = 21201
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a sampler is to search: the space, how many objectives and trials, and whether these are pruned."""
+    """What a sampler is to search. pruned: whether trials may end early. n_trials: how many there will be, if known."""
 
     space: ParameterSpace
-    objectives: int = 1
+    objectives: tuple[str, ...] = ("val_loss",)
+    directions: tuple[str, ...] = ("minimize",)
     pruned: bool = False
     n_trials: int | None = None
 
@@ -47,7 +50,7 @@ def torch_is_there() -> bool:
 
 def automatic(task: Task) -> tuple[str, str]:
     """Return what `sampler = auto` means for a search that learns, and why."""
-    if task.objectives > 1:
+    if len(task.objectives) > 1:
         return "tpe", "there are several objectives"
     if task.conditional:
         return "tpe", "not every parameter is in every trial"
@@ -74,8 +77,8 @@ def _gp(task: Task) -> str | None:
 
 
 def _cmaes(task: Task) -> str | None:
-    others = "sampler = tpe and nsga2 can" if task.objectives > 1 else "sampler = tpe can"
-    if task.objectives > 1:
+    others = "sampler = tpe and nsga2 can" if len(task.objectives) > 1 else "sampler = tpe can"
+    if len(task.objectives) > 1:
         return f"has one objective; {others}"
     if task.conditional:
         return f"needs every parameter in every trial, but {_some(task.conditional)} is conditional; {others}"
@@ -119,12 +122,31 @@ def _are(number: int) -> str:
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
-def options(name: str, task: Task) -> dict[str, Any]:
-    """Return the arguments of Optuna's class, each said and recorded, so that another version cannot change them."""
+def recorded(name: str, task: Task, design_size: int, *, known: int = 0, switches: bool = False) -> dict[str, Any]:
+    """Return what `OptunaSampler` is made from: all that could change its proposals, so that another version cannot.
+
+    known: trials of earlier experiments, which stand in for the design. switches: whether TPE follows GP in the end.
+    """
+    # CMA-ES and NSGA-II make generations of their own, and would know nothing of a design.
+    size = design_size if name in ("tpe", "gp") else 0
+    options: dict[str, Any] = {
+        "design_size": max(0, size - known),
+        "startup": min(size, STARTUP),
+        "objectives": list(task.objectives),
+        "directions": list(task.directions),
+        "model": {"name": name, "optuna": _arguments(name, task)},
+    }
+    if switches and name == "gp":
+        options["later"] = {"from": GP_TRIALS, "name": "tpe", "optuna": _arguments("tpe", task)}
+    return options
+
+
+def _arguments(name: str, task: Task) -> dict[str, Any]:
+    """The arguments of Optuna's class."""
     match name:
         case "tpe":
             # One parameter at a time finds better values where not all are in every trial (docs/search.md).
-            joint = task.objectives == 1 and not task.conditional
+            joint = len(task.objectives) == 1 and not task.conditional
             return {"multivariate": joint, "group": False, "n_ei_candidates": 24, "constant_liar": True}
         case "gp":
             return {"deterministic_objective": False}
@@ -133,4 +155,4 @@ def options(name: str, task: Task) -> dict[str, Any]:
         case "nsga2":
             size = min(50, max(10, (task.n_trials or 250) // 5))
             return {"population_size": size, "mutation_prob": None, "crossover_prob": 0.9, "swapping_prob": 0.5}
-    return {}
+    raise ValueError(name)

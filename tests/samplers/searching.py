@@ -46,20 +46,11 @@ NUMBERS = ParameterSpace([Real("x", -5, 5), Real("y", -5, 5)])
 FINITE = ParameterSpace([Categorical("c", ["a", "b", "c"]), Integer("n", 1, 40)])
 
 
-def options(name: str, space: ParameterSpace, directions: Sequence[str] = ("minimize",), n_trials: int = 100) -> dict[str, Any]:
+def options(name: str, space: ParameterSpace, directions: Sequence[str] = ("minimize",)) -> dict[str, Any]:
     """What the plan of a search would record for a sampler."""
-    if name not in samplers.LEARNING:
-        return {}
-    task = choice.Task(space, len(directions), n_trials=n_trials)
-    size = 10 if name in ("tpe", "gp") else 0
-    names = ["val_loss", *(f"other{i}" for i in range(1, len(directions)))]
-    return {
-        "design_size": size,
-        "startup": size,
-        "objectives": names,
-        "directions": list(directions),
-        "model": {"name": name, "optuna": choice.options(name, task)},
-    }
+    names = ("val_loss", *(f"other{i}" for i in range(1, len(directions))))
+    task = choice.Task(space, names, tuple(directions), n_trials=100)
+    return choice.recorded(name, task, 10) if name in samplers.LEARNING else {}
 
 
 @dataclass
@@ -78,7 +69,8 @@ class Searching:
 
     def sampler(self) -> Any:
         if self._sampler is None or self.fresh:
-            self._sampler = samplers.create(self.name, self.space, options(self.name, self.space, self.directions), self.seed)
+            recorded = options(self.name, self.space, self.directions)
+            self._sampler = samplers.create(self.name, self.space, recorded, self.seed)
         return self._sampler
 
     def propose(self, number: int) -> Proposal:
