@@ -91,14 +91,15 @@ class Complaints:
 
     errors: list[Complaint] = field(default_factory=list)
     warnings: list[Complaint] = field(default_factory=list)
+    _known: set[tuple[str, Complaint]] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def error(self, message: str, file: Path | None = None, line: int | None = None) -> None:
-        """Record a mistake; reading goes on."""
-        self._add(self.errors, Complaint(message, file, line))
+        """Record a mistake, once; reading goes on."""
+        self._add("error", self.errors, Complaint(message, file, line))
 
     def warn(self, message: str, file: Path | None = None, line: int | None = None) -> None:
-        """Record something worth saying that stops nothing."""
-        self._add(self.warnings, Complaint(message, file, line))
+        """Record something worth saying that stops nothing, once."""
+        self._add("warning", self.warnings, Complaint(message, file, line))
 
     def raise_errors(self) -> None:
         """Raise `InputError` with every error so far, do nothing without one.
@@ -109,9 +110,9 @@ class Complaints:
             files = list(dict.fromkeys(c.file for c in self.errors))
             raise InputError(sorted(self.errors, key=lambda c: (files.index(c.file), c.line or 0)))
 
-    @staticmethod
-    def _add(where: list[Complaint], complaint: Complaint) -> None:
-        if complaint not in where:
+    def _add(self, kind: str, where: list[Complaint], complaint: Complaint) -> None:
+        if (kind, complaint) not in self._known:
+            self._known.add((kind, complaint))
             where.append(complaint)
 
 
