@@ -26,11 +26,13 @@ def prepare(
     worker: str = "",
     restore_from: Sequence[Path] = (),
     live: bool = False,
+    resumed: bool = False,
 ) -> Attempt:
     """Put `params.json` into an attempt's (existing) folder and return all that a runner needs.
 
     params: the trial's hyperparameters. restore_from: the checkpoint folders of earlier attempts, newest first.
-    live: whether the output goes to our own standard output as well. Raises `OSError`.
+    live: whether the output goes to our own standard output as well. resumed: whether a paused attempt goes on in its
+    folder. Raises `OSError`.
     """
     keywords = experiment.keywords
     trial_id = experiment.space.trial_id(number)
@@ -48,7 +50,7 @@ def prepare(
         env={
             "HPO_EXPERIMENT": experiment.name,
             "HPO_TRIAL": trial_id,
-            "HPO_WORKER": worker,
+            **({"HPO_WORKER": worker} if worker else {}),
             "HPO_SUBMIT_DIR": specification["submit_dir"],
             "HPO_INPUT_DIR": str(Path(specification["input"]).parent),
             "HPO_CHECKPOINT_DIR": str(folder / "checkpoints"),
@@ -59,6 +61,7 @@ def prepare(
         timeout=None if timeout is None else float(timeout),
         max_output=int(keywords["max_output"]),
         live=live,
+        resumed=resumed,
     )
 
 

@@ -339,9 +339,13 @@ def home() -> Path:
 
 def names() -> list[str]:
     """The experiments there are, oldest first."""
+    return [name for name in _numbered() if (home() / name / "experiment.json").exists()]
+
+
+def _numbered() -> list[str]:
+    """Everything that has a number, oldest first, also what was not made by us or is damaged."""
     with contextlib.suppress(OSError):
-        found = [name for name in os.listdir(home()) if _NAME.fullmatch(name)]
-        return sorted(found, key=lambda name: int(name[1:]))
+        return sorted(filter(_NAME.fullmatch, os.listdir(home())), key=lambda name: int(name[1:]))
     return []
 
 
@@ -351,7 +355,7 @@ def next_name() -> str:
 
 
 def _next_number() -> int:
-    return max((int(name[1:]) for name in names()), default=-1) + 1
+    return max((int(name[1:]) for name in _numbered()), default=-1) + 1
 
 
 def find(text: str | None) -> Experiment:
@@ -361,9 +365,10 @@ def find(text: str | None) -> Experiment:
         if not known:
             raise UsageError(f"there is no experiment in {home()} yet: 'hpo submit-job FILE.in' makes one")
         return _opened(home() / known[-1])
-    for folder in (home() / text.upper(), Path(text)):
-        if (folder / "experiment.json").exists():
-            return _opened(folder)
+    for folder in (home() / text.upper(), home() / text, Path(text)):
+        with contextlib.suppress(OSError):  # a name that no file can have is none of ours either
+            if (folder / "experiment.json").exists():
+                return _opened(folder)
     if _NAME.fullmatch(text.upper()):
         known = names()
         hint = f"; the last one is {known[-1]}" if known else ""
@@ -404,7 +409,7 @@ def _fill(
         (experiment.folder / folder).mkdir(parents=True)
     snapshot = _snapshot(experiment.code, files)
     _write_rerun(experiment.folder / "rerun.sh")
-    _write_new(experiment.folder / inputfile.path.name, inputfile.text)
+    _write_new(experiment.folder / _free_name(experiment, inputfile.path.name), inputfile.text)
     if search.warm_start is not None:
         lines = (json.dumps(told.to_json()) + "\n" for told in search.warm_start.trials)
         _write_new(experiment.warm_file, "".join(lines).encode())
@@ -428,6 +433,12 @@ def _fill(
         "hashes": {str(path): _hash(path) for path in [inputfile.path, *snapshot]},
     }
     _write_new(experiment.specification_file, json.dumps(specification, indent=1, default=str).encode())
+
+
+def _free_name(experiment: Experiment, name: str) -> str:
+    """The input file's own name, unless the folder needs it."""
+    ours = {*os.listdir(experiment.folder), "experiment.json", "rows.jsonl", "rerun"}
+    return name if name not in ours else f"{name}.in"
 
 
 def _write_rerun(file: Path) -> None:
@@ -458,7 +469,7 @@ def _snapshot(code: Path, files: Iterable[Path]) -> dict[Path, str]:
     copies = {path: str(path.relative_to(root)) for path in originals}
     for path, copy in copies.items():
         (code / copy).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, code / copy)
+        _write_new(code / copy, path.read_bytes())
         shutil.copymode(path, code / copy)
     return copies
 
@@ -496,7 +507,8 @@ def _number(where: Path, building: Path) -> Experiment:
 
 
 def _point_last(where: Path, name: str) -> None:
-    replace_link(where / "last", name)
+    with contextlib.suppress(OSError):  # a convenience: somebody's own folder of that name stays
+        replace_link(where / "last", name)
 
 
 def replace_link(link: Path, target: str) -> None:

@@ -50,6 +50,12 @@ class TrialRecord:
         return max(max(self.owners, default=0), max(self.attempts, default=0))
 
     @property
+    def owner(self) -> str:
+        """Who has the last attempt, by its claim, else by its record; empty when neither can be read."""
+        record = self.attempts.get(self.last)
+        return self.owners.get(self.last) or (record.worker if record else "")
+
+    @property
     def done_key(self) -> str:
         """The claim that the next commit takes: `17.done`, or `17.done.2` when attempt 2's commit was set aside."""
         return f"{self.number}.done.{max(self.voided)}" if self.voided else f"{self.number}.done"

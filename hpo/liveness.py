@@ -49,6 +49,7 @@ class Identity:
     pid: int
     start_time: str
     executor: str
+    machine_id: str = ""
     cluster: str = ""
     job_task: str = ""
     restart: int = 0
@@ -56,13 +57,14 @@ class Identity:
     @staticmethod
     def of_this_process(executor: str) -> Identity:
         """The identity of a worker that begins now in this process."""
-        host = socket.gethostname().split(".", 1)[0] or "host"
+        host = _host()
         plain = "".join(c if c.isalnum() and c.isascii() else "-" for c in host)
         pid = os.getpid()
         job = Incarnation.here()
         return Identity(
             id=f"{plain}-{pid}-{secrets.token_hex(4)}",
             host=host,
+            machine_id=processes.machine_id(),
             boot_id=processes.boot_id(),
             pid_namespace=processes.pid_namespace(),
             pid=pid,
@@ -78,12 +80,24 @@ class Identity:
         """The job in which it runs; None outside one."""
         return Incarnation(self.cluster, self.job_task, self.restart) if self.job_task else None
 
+    def earlier_boot(self) -> bool:
+        """Whether it ran on this machine (equal host name and machine id) before the machine was started again."""
+        return (
+            bool(self.machine_id)
+            and (self.host, self.machine_id) == (_host(), processes.machine_id())
+            and self.boot_id != processes.boot_id()
+        )
+
     def same_host(self) -> bool:
         """Whether this process can judge that one by its pid."""
         return bool(self.boot_id) and (self.boot_id, self.pid_namespace) == (
             processes.boot_id(),
             processes.pid_namespace(),
         )
+
+
+def _host() -> str:
+    return socket.gethostname().split(".", 1)[0] or "host"
 
 
 def write(folder: Path, identity: Identity) -> None:
@@ -139,6 +153,7 @@ class Liveness:
         self._clock = clock
         self._identities: dict[str, Identity] = {}
         self._since: dict[str, tuple[str, float]] = {}
+        self._moved: set[str] = set()  # whose heartbeats this reader has seen move
         self._verdicts = Verdicts(Board(folder.parent / "scheduler"), Incarnation.here())
 
     def of(self, worker: str) -> Vitality:
@@ -205,16 +220,17 @@ class Liveness:
         return Vitality.UNKNOWN  # dead once the kernel says so
 
     def _elsewhere(self, identity: Identity) -> Vitality:
+        if identity.earlier_boot():
+            return Vitality.DEAD
         try:
             beat = (self._folder / f"{identity.id}.beat").read_text()
         except OSError:
             beat = ""
-        known = identity.id in self._since
-        changed = known and self._since[identity.id][0] != beat
-        still = self._stood_still(identity.id, beat)
-        if changed:
-            return Vitality.ALIVE
-        return Vitality.DEAD if still > HEARTBEAT_LIMIT else Vitality.UNKNOWN
+        if identity.id in self._since and self._since[identity.id][0] != beat:
+            self._moved.add(identity.id)
+        if self._stood_still(identity.id, beat) > HEARTBEAT_LIMIT:
+            return Vitality.DEAD
+        return Vitality.ALIVE if identity.id in self._moved else Vitality.UNKNOWN
 
     def _stood_still(self, worker: str, what: str) -> float:
         """Seconds for which this reader has seen the same thing of a worker."""

@@ -53,7 +53,7 @@ def _print_running(view: View) -> None:
     workers = {worker["id"]: worker for worker in view.workers()}
     running = view.running()
     for record in running[:MOST]:
-        worker = workers.get(record.owners.get(record.last, ""), {})
+        worker = workers.get(record.owner, {})
         attempt = record.attempts.get(record.last)
         since = f"  {duration(max(0, time.time() - attempt.started))}" if attempt and attempt.started else ""
         step = f"  step {attempt.reports[-1][0]}: {attempt.reports[-1][1]:.6g}" if attempt and attempt.reports else ""

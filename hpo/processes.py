@@ -32,6 +32,12 @@ def boot_id() -> str:
 
 
 @functools.cache
+def machine_id() -> str:
+    """A name for this installation, the same after it is started again; empty when there is none (systemd's manual)."""
+    return _read(Path("/etc/machine-id")).strip()
+
+
+@functools.cache
 def pid_namespace() -> str:
     """A name for the set of pids that this process sees (containers of one host have different ones)."""
     try:
@@ -82,6 +88,8 @@ def descendants(pid: int) -> list[int]:
 
 def marked(worker: str) -> list[int]:
     """Processes of this user whose environment says that they run for `worker` (HPO_WORKER), this one excepted."""
+    if not worker:
+        return []
     needle = f"HPO_WORKER={worker}".encode()
     own = os.getpid()
     return [pid for pid in _pids() if pid != own and needle in _environment(pid)]

@@ -31,6 +31,7 @@ class Tally:
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
         self._reader = experiment.journal()
+        self._set_aside = set(experiment.retries())
         self.total = experiment.budget
         self._sign = experiment.signs[0]
         self.done: dict[int, State] = {}
@@ -51,6 +52,8 @@ class Tally:
     def count(self, event: Event) -> bool:
         """Take in one event; whether it is worth a line."""
         number = event["n"]
+        if (number, event.get("k")) in self._set_aside:
+            return False
         match event["e"]:
             case "started":
                 if number not in self.done:
@@ -109,8 +112,9 @@ class Tally:
 class Progress:
     """A context that shows an experiment's progress on standard error, from a thread of its own."""
 
-    def __init__(self, experiment: Experiment, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+    def __init__(self, experiment: Experiment) -> None:
+        # a stream of its own: trials without isolation redirect descriptor 2 while they run
+        self._stream = open(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding)
         self._tally = Tally(experiment)
         self._name = experiment.name
         self._stop = threading.Event()
@@ -123,6 +127,8 @@ class Progress:
     def __exit__(self, *exception: object) -> None:
         self._stop.set()
         self._thread.join()
+        with contextlib.suppress(OSError):
+            self._stream.close()
 
     def _run(self) -> None:
         with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the search goes on

@@ -22,9 +22,6 @@ from hpo.space import Space
 from hpo.told import values_of
 from hpo.trial import State
 
-#: How an attempt's journal tells of its end, for people.
-_ENDED = {State.COMPLETED: "completed", State.FAILED: "failed", State.PRUNED: "pruned"}
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -62,7 +59,7 @@ class View:
         state = record.state()
         if record.committed is not None:
             return State.COMPLETED if record.outcome is None and self._recovered(record) is not None else state
-        if state is not State.RUNNING or self._lives(record.owners.get(record.last, "")):
+        if state is not State.RUNNING or self._lives(record.owner):
             return state
         last = record.attempts.get(record.last)
         outcome = last.outcome() if last else None
@@ -154,7 +151,7 @@ class View:
 
     def workers(self) -> list[dict[str, Any]]:
         """Every worker there was: id, host, pid, executor, state, and the trial it runs."""
-        running = {r.owners.get(r.last): r.number for r in self.running()}
+        running = {r.owner: r.number for r in self.running()}
         found = []
         for name in sorted(os.listdir(self.experiment.workers)):
             identity = None if name.startswith(".") or name.endswith(".beat") else read(self.experiment.workers, name)

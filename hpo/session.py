@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from hpo import executors, processes
+from hpo.errors import UsageError
 from hpo.executors import Executor, slurm
 from hpo.experiment import UNLIMITED, Experiment
+from hpo.liveness import Liveness
 from hpo.progress import Progress, assignments
 from hpo.results import View
 from hpo.slurm import place
@@ -53,8 +55,15 @@ class Signals:
             self._executor.cancel()
             return
         self._executor.cancel(now=True)
-        processes.kill(processes.descendants(os.getpid()))
-        os._exit(self.code)
+        end_at_once(self.code)
+
+
+def end_at_once(code: int) -> NoReturn:
+    """Kill all that runs below this process, and leave; the cursor that a live display hid is shown again."""
+    processes.kill(processes.descendants(os.getpid()))
+    if sys.stderr.isatty():
+        os.write(2, b"\x1b[?25h")
+    os._exit(code)
 
 
 def conduct(experiment: Experiment, executor_name: str, *, quiet: bool = False) -> int:
@@ -99,8 +108,10 @@ def resume(
         name, hours = experiment.name, experiment.max_hours
         print(f"{name}: max_hours = {hours} is over; a larger one goes on: hpo resume {name} max_hours=…")
         return 0
-    experiment.request_resume()
     executor = place.resolve(experiment.keywords["executor"]).executor
+    if detached and executor == "inline":
+        raise UsageError(f"{experiment.name} runs in the process that starts it (executor = inline): leave out --detach")
+    experiment.request_resume()
     if experiment.budget != UNLIMITED:
         print(f"{experiment.name}: {left} of {experiment.budget} trials are left", flush=True)
     if executor == "slurm":
@@ -134,16 +145,20 @@ def submit(experiment: Experiment, *, wait: bool = False, parsable: bool = False
 
 def cancel(experiment: Experiment) -> int:
     """Ask every worker to stop, wait until they have, and say what was saved."""
-    view = View(experiment)
-    if view.experiment_state() != "running":
-        print(f"{experiment.name} is not running: it is {view.experiment_state()}")
+    liveness = Liveness(experiment.workers, kill=False)  # it must remember which heartbeats it saw move
+    view = View(experiment, liveness=liveness)
+    state = view.experiment_state()
+    if state == "finished":
+        print(f"{experiment.name} has finished; there is nothing to cancel")
         return 0
-    experiment.request_stop("cancelled", kill=True)
+    experiment.request_stop("cancelled", kill=True)  # also for workers that are about to begin
+    if state != "running":
+        print(f"{experiment.name} is not running (it is {state}), and now will not until 'hpo resume {experiment.name}'")
     slurm.cancel(experiment, waiting_only=True)
     end = time.monotonic() + CANCEL_PATIENCE
     while view.experiment_state() == "running" and time.monotonic() < end:
         time.sleep(0.2)
-        view = View(experiment)
+        view = View(experiment, liveness=liveness)
     slurm.cancel(experiment, waiting_only=False)
     alive = [worker for worker in view.workers() if worker["state"] == "alive"]
     print(f"{experiment.name} cancelled: {view.finished} of {view.total} trials are done and stay")

@@ -18,6 +18,7 @@ from hpo.inputfile import InputFile
 from hpo.results import View
 from hpo.runners.debugger import debug
 from hpo.script import Script
+from hpo.session import INTERRUPTED, TERMINATED, end_at_once
 from hpo.trial import Attempt, Interrupt, Result
 
 _ID = "run"
@@ -47,7 +48,9 @@ def rerun(experiment: Experiment, number: int, *, debugger: bool) -> int:
     """
     view = View(experiment)
     before = view.row(number)
-    params = dict(before.params) if before.params else dict(experiment.space.point(number))
+    if not before.params and not before.state.final:
+        raise UsageError(f"trial {before.id} of {experiment.name} has not begun; there is nothing to run again")
+    params = dict(before.params)
     folder = _fresh(experiment.folder / "rerun", before.id)
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
         attempt = attempts.prepare(experiment, number, params, folder=folder, scratch=Path(scratch), live=True)
@@ -85,7 +88,7 @@ def _here(
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
     if watch.signal is not None:
-        return (130 if watch.signal == signal.SIGINT else 143), None
+        return _code(watch.signal), None
     if result.failure is not None:
         print(f"failed: {result.failure.sentence}", file=sys.stderr)
         return 1, result
@@ -103,6 +106,8 @@ class _Watch:
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         del frame
+        if self.signal is not None:
+            end_at_once(_code(self.signal))
         self.signal = number
 
     def poll(self) -> Interrupt | None:
@@ -110,6 +115,10 @@ class _Watch:
 
     def report(self, step: int, value: float) -> None:
         del step, value
+
+
+def _code(number: int) -> int:
+    return INTERRUPTED if number == signal.SIGINT else TERMINATED
 
 
 def _fresh(where: Path, trial_id: str) -> Path:

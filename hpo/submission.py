@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from hpo import checks, session, single
-from hpo.errors import UsageError
+from hpo.errors import SchedulerError, UsageError
 from hpo.experiment import Experiment, create
 from hpo.results import find_number
 from hpo.search import Search
+from hpo.slurm import commands, request
 
 
 class Submission:
@@ -40,23 +43,42 @@ class Submission:
         if executor == "slurm":
             if not parsable:
                 trials = _trials(self.checked.search, experiment)
-                print(f"{experiment.name}: {trials}, {workers} at a time, as jobs of Slurm", flush=True)
+                _say(f"{experiment.name}: {trials}, {workers} at a time, as jobs of Slurm")
             return session.submit(experiment, wait=wait, parsable=parsable)
         if parsable:
-            print(experiment.name, flush=True)
+            _say(experiment.name)
         else:
             plural = "s" if workers > 1 else ""
             trials = _trials(self.checked.search, experiment)
-            print(f"{experiment.name}: {trials}, {workers} local worker{plural}", flush=True)
+            _say(f"{experiment.name}: {trials}, {workers} local worker{plural}")
         if detach:
             return session.detach(experiment, executor, quiet=parsable)
         return session.conduct(experiment, executor, quiet=parsable)
+
+
+def _say(text: str) -> None:
+    """Print a line; if nobody reads any more the experiment is run all the same."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, flush=True)
 
 
 def _trials(search: Search, experiment: Experiment) -> str:
     if search.n_trials is None:
         return f"trials for {experiment.max_hours} hours"
     return f"{experiment.budget} trials"
+
+
+def interactive_run(file: str, overrides: Sequence[str], options: Sequence[str]) -> int:
+    """`hpo run --interactive`: the same on a node, in an allocation with the file's resources; becomes srun.
+
+    Raises `SchedulerError` where there is no Slurm.
+    """
+    submission = Submission(file, overrides)
+    if not commands.on_path("srun"):
+        raise SchedulerError("there is no srun on PATH: leave out --interactive to run on this machine")
+    terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+    again = [sys.executable, "-P", "-m", "hpo.cli", "run", file, *overrides, *options]
+    os.execvp("srun", ["srun", *request.resources(submission.checked.inputfile.control), *terminal, *again])
 
 
 def single_run(file: str, overrides: Sequence[str], trial: str | None, *, debugger: bool) -> int:

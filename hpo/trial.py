@@ -139,6 +139,8 @@ class Attempt:
     scratch: an existing private folder outside `folder` for files between runner and script.
     env: variables added to the script's environment. rng_seed: what to seed with.
     nthreads: threads the script may use. timeout: seconds, or None. max_output: bytes kept of its output.
+    live: whether the output goes to our own standard output as well, at once.
+    resumed: whether a paused attempt goes on in its folder, behind what it has printed there.
     """
 
     number: int
@@ -153,6 +155,7 @@ class Attempt:
     timeout: float | None = None
     max_output: int = 100_000_000
     live: bool = False
+    resumed: bool = False
 
     @property
     def output(self) -> Path:

@@ -7,12 +7,14 @@ this is one worker process of an experiment.
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -24,7 +26,7 @@ from hpo import liveness, processes, runners, samplers
 from hpo.attempts import RERUN, prepare, write_result
 from hpo.checkpoints import Checkpoints
 from hpo.deadline import Deadline
-from hpo.errors import HpoError, StorageError
+from hpo.errors import HpoError, InternalError, StorageError
 from hpo.experiment import Experiment, replace_link
 from hpo.history import History
 from hpo.journal import Event, FolderJournal
@@ -37,6 +39,8 @@ from hpo.trial import Attempt, Failure, Interrupt, Result, State
 #: Seconds between two looks into `control/` while a trial runs, and between two looks at workers not yet judged.
 CONTROL_EVERY = 2.0
 LOOK_EVERY = 0.5
+#: Errors that no other trial would be spared.
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE})
 
 
 class Ended(Enum):
@@ -103,6 +107,7 @@ class Worker:
             liveness.write(self._experiment.workers, self._identity)  # before the first claim
             scratch.mkdir()
             self._left.tidy()
+            self._left.restore()
             left = self._experiment.seconds_left
             self._end = math.inf if left is None else time.monotonic() + left
         heartbeat = liveness.Heartbeat(self._experiment.workers, self.id)
@@ -217,6 +222,7 @@ class Worker:
         experiment, number = self._experiment, claimed.number
         trial_id = experiment.space.trial_id(number)
         folder = experiment.attempt_folder(trial_id, _folder_attempt(experiment, trial_id, claimed))
+        resumed = folder.is_dir()
         folder.mkdir(exist_ok=True)
         _show(experiment, trial_id, folder)
         with contextlib.suppress(FileExistsError):
@@ -231,6 +237,7 @@ class Worker:
             attempt=claimed.attempt,
             worker=self.id,
             restore_from=[path for path in earlier if path.is_dir()],
+            resumed=resumed,
         )
 
     # -- recording ---------------------------------------------------------------------------------------------------
@@ -245,14 +252,24 @@ class Worker:
         finished = {"e": "finished", **about, "seconds": round(seconds, 4), **_outcome(result)}
         self._journal.append([*events, finished])
         if result.value is not None and not result.pruned:
-            with _storage(attempt.folder):
-                write_result(attempt.folder, result.value)
+            self._leave_value(claimed, attempt.folder, result.value)
         failure = result.failure
         if failure is not None and failure.retried and self._may_retry(claimed):
             self._left.add(claimed, finished, self.id)
         else:
             self._left.commit(claimed.record, claimed.attempt)
         self._alike.note(failure)
+
+    def _leave_value(self, claimed: Claimed, folder: Path, value: float) -> None:
+        """Write `result.txt`. What a script did to its own folder is no reason to end the worker; a full disk is."""
+        try:
+            write_result(folder, value)
+        except OSError as error:
+            if error.errno in _DISK_ERRORS:
+                raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
+            text = f"{error.filename or folder} could not be written: {error.strerror}"
+            about = {"t": time.time(), "n": claimed.number, "k": claimed.attempt}
+            self._journal.append([{"e": "note", **about, "text": text}])
 
     def _may_retry(self, claimed: Claimed) -> bool:
         return claimed.record.deaths + 1 < int(self._keywords["max_attempts"])
@@ -268,8 +285,19 @@ class Leftovers:
         self._liveness = liveness.Liveness(experiment.workers, kill=True)
         self._max_attempts = int(experiment.keywords["max_attempts"])
         self._open: dict[int, TrialRecord] = {}
+        self._ledger = Ledger(frozenset())
+        self._reader = experiment.journal()
         #: Whether some owner could not be judged at the last look: look again before giving up.
         self.undecided = False
+
+    def restore(self) -> None:
+        """Make the claims again that journals prove and the folder has not: a power cut, or a copy, took them."""
+        claimed = set(self._journal.claimed())
+        for event in self._experiment.journal().read_new():
+            if event["e"] == "started" and isinstance(event.get("n"), int) and isinstance(event.get("k"), int):
+                key = f"{event['n']}.{event['k']}"
+                if key not in claimed:
+                    self._journal.restore(key, event["w"])
 
     def look(self) -> int:
         """List what is begun and not committed now; return the lowest number that nobody claimed."""
@@ -279,7 +307,9 @@ class Leftovers:
         wanted = (begun - done) | (begun & voided)
         if self._only is not None:
             wanted &= {self._only}
-        ledger = experiment.ledger(only=wanted) if wanted else Ledger()
+        if self._ledger.only is None or not wanted <= self._ledger.only:
+            self._ledger, self._reader = Ledger(wanted), experiment.journal()
+        ledger = experiment.refresh(self._ledger, self._reader) if wanted else self._ledger
         self._open = {n: ledger.trials[n] for n in sorted(wanted) if ledger.trial(n).committed is None}
         return next(n for n in range(len(begun) + 1) if n not in begun)
 
@@ -310,23 +340,33 @@ class Leftovers:
             del self._open[number]
             if not self._settled(record):
                 attempt = record.last + 1
-                if self._journal.claim(f"{number}.{attempt}") == self._journal.worker:
+                if self._journal.claim(f"{number}.{attempt}") == self._journal.worker and not self._just_done(record):
                     return Claimed(attempt, record)
         return None
 
-    def commit(self, record: TrialRecord, attempt: int) -> bool:
+    def _just_done(self, record: TrialRecord) -> bool:
+        """Whether a worker that was slow, and is none of ours to judge, committed the trial meanwhile."""
+        return self._journal.is_claimed(record.done_key)
+
+    def commit(self, record: TrialRecord, attempt: int) -> None:
         """Let `attempt` count, unless another one does already: the first commit wins for ever."""
-        tag = f".{attempt}"
-        won = self._journal.claim(record.done_key, tag) == self._journal.worker + tag
-        if won:
-            experiment = self._experiment
-            trial_id = experiment.space.trial_id(record.number)
-            for k in range(attempt, 0, -1):  # a paused attempt is continued in its folder
-                folder = experiment.attempt_folder(trial_id, k)
-                if folder.is_dir():
-                    _show(experiment, trial_id, folder)
-                    break
-        return won
+        winner = self._journal.claim(record.done_key, f".{attempt}").rpartition(".")[2]
+        counted = int(winner) if winner.isdigit() else attempt
+        if (folder := self._folder(record, counted)) is not None:
+            _show(self._experiment, self._experiment.space.trial_id(record.number), folder)
+
+    def _folder(self, record: TrialRecord, attempt: int) -> Path | None:
+        """The folder in which an attempt ran: a paused one is continued where it was."""
+        trial_id = self._experiment.space.trial_id(record.number)
+        folders = (self._experiment.attempt_folder(trial_id, k) for k in range(attempt, 0, -1))
+        return next((folder for folder in folders if folder.is_dir()), None)
+
+    def _leave_value(self, record: TrialRecord, outcome: Event) -> None:
+        """Write the files of a result that its dead owner recorded, and perhaps did not write any more."""
+        folder, value = self._folder(record, record.last), outcome.get("value")
+        if folder is not None and value is not None and not outcome.get("pruned"):
+            with contextlib.suppress(OSError):  # the record counts; the file is for the eye
+                write_result(folder, value)
 
     def _is_free(self, record: TrialRecord) -> bool:
         """Whether the owner of the last attempt gave it up or is dead.
@@ -336,7 +376,7 @@ class Leftovers:
         last = record.attempts.get(record.last)
         if record.last in record.voided or (last is not None and (last.paused or self._given_up(record))):
             return True
-        owner = record.owners.get(record.last, "")
+        owner = record.owner
         match self._liveness.of(owner):
             case Vitality.DEAD:
                 attempt = record.last
@@ -364,10 +404,11 @@ class Leftovers:
             return False
         outcome = last.outcome() if last else None
         if outcome is not None and not self._given_up(record):
+            self._leave_value(record, outcome)
             self.commit(record, record.last)
             return True
         if outcome is None and record.deaths >= self._max_attempts:
-            failure = loss(self._liveness.reason(record.owners.get(record.last, "")), record.deaths)
+            failure = loss(self._liveness.reason(record.owner), record.deaths)
             about = {"t": time.time(), "n": record.number, "k": record.last}
             self._journal.append([{"e": "finished", **about, **_outcome(Result(failure=failure))}])
             self.commit(record, record.last)
@@ -547,11 +588,13 @@ def main(arguments: Sequence[str]) -> int:
         processes.die_with_parent(int(parent[0]))
     processes.adopt_orphans()
     try:
-        worker = Worker(Experiment(Path(folder)), executor)
+        deadline = Deadline.of()
+        worker = Worker(Experiment(Path(folder)), executor, deadline=deadline)
 
         def terminate(number: int, frame: FrameType | None) -> None:
             del number, frame
             worker.terminated = True
+            deadline.terminated()
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, terminate)
@@ -559,6 +602,9 @@ def main(arguments: Sequence[str]) -> int:
     except HpoError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except Exception:
+        traceback.print_exc()
+        return InternalError.exit_code
     return 0
 
 

@@ -250,6 +250,49 @@ def test_a_second_interrupt_ends_at_once(folder):
     wait_for(lambda: not processes_with(str(folder)), 20)
 
 
+def test_an_interrupt_while_workers_begin_reaches_them_all(folder):
+    (folder / "model.py").write_text("import time\n\ndef run(hyperparams):\n    time.sleep(2)\n    return 1.0\n")
+    submit = start_hpo("submit-job", "model.in", "nworkers=8", cwd=folder)
+    wait_for(lambda: processes.children(submit.pid))
+    submit.send_signal(signal.SIGINT)
+    submit.communicate(timeout=60)
+    assert submit.returncode == 130
+    assert status(folder)["trials"]["completed"] == 0
+    wait_for(lambda: not processes_with(str(folder)), 20)
+
+
+def test_many_workers_lost_at_once_do_not_fail_the_search(folder):
+    submit = start_hpo("submit-job", "model.in", "nworkers=8", cwd=folder)
+    wait_for(lambda: len(tree(submit.pid)["worker"]) == 8 and tree(submit.pid)["trial"])
+    processes.kill(tree(submit.pid)["worker"][:7])
+    submit.communicate(timeout=60)
+    assert submit.returncode == 0
+    check_invariants(folder)
+
+
+def test_a_resumed_trial_keeps_what_it_printed_before(folder):
+    (folder / "model.py").write_text(
+        "import time\nfrom hpo import training\n\ndef run(hyperparams):\n"
+        "    first = training.checkpoint.restore() is None\n"
+        "    print('first part' if first else 'second part', flush=True)\n"
+        "    training.checkpoint.save({'step': 1}, 1)\n"
+        "    while first:\n"
+        "        time.sleep(0.1)\n"
+        "        training.report(1, 1.0)\n"
+        "    return hyperparams['x'] * 2.0\n"
+    )
+    submit = start_hpo("submit-job", "model.in", "nworkers=1", cwd=folder)
+    output = folder / "experiments/X000/run/hpset_00001/subprocess_out_and_err.txt"
+    wait_for(lambda: output.exists() and "first part" in output.read_text())
+    submit.send_signal(signal.SIGINT)
+    submit.communicate(timeout=60)
+    resumed = start_hpo("resume", cwd=folder)
+    wait_for(lambda: "second part" in output.read_text())
+    resumed.send_signal(signal.SIGINT)
+    resumed.communicate(timeout=60)
+    assert output.read_text().splitlines()[:2] == ["first part", "second part"]
+
+
 def test_cancel_from_another_terminal(folder):
     submit = start_hpo("submit-job", "model.in", cwd=folder)
     wait_for(lambda: tree(submit.pid)["trial"])

@@ -18,6 +18,10 @@ from hpo.liveness import HEARTBEAT_LIMIT, STOPPED_LIMIT, Heartbeat, Identity, Li
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
 
+#: What another machine's worker says of itself.
+ELSEWHERE = {"boot_id": "another", "machine_id": "another"}
+
+
 class Clock:
     """A clock that the test moves."""
 
@@ -130,7 +134,7 @@ class TestOnThisHost:
 
 
 class TestElsewhere:
-    @pytest.mark.parametrize("elsewhere", [{"boot_id": "another"}, {"pid_namespace": "pid:[1]"}])
+    @pytest.mark.parametrize("elsewhere", [ELSEWHERE, {"pid_namespace": "pid:[1]"}])
     def test_it_is_unknown_until_its_heartbeat_stood_still_for_long(self, tmp_path, clock, elsewhere):
         identity = identity_of(1, **elsewhere)
         reader = judge(tmp_path, identity, clock)
@@ -142,7 +146,7 @@ class TestElsewhere:
         assert reader.of(identity.id) is Vitality.DEAD
 
     def test_a_heartbeat_that_moved_is_life_whatever_it_says(self, tmp_path, clock):
-        identity = identity_of(1, boot_id="another")
+        identity = identity_of(1, **ELSEWHERE)
         reader = judge(tmp_path, identity, clock)
         beat = tmp_path / f"{identity.id}.beat"
         beat.write_text("5")
@@ -150,6 +154,23 @@ class TestElsewhere:
         clock.now = HEARTBEAT_LIMIT + 1
         beat.write_text("4")  # a clock would call this the past
         assert reader.of(identity.id) is Vitality.ALIVE
+
+    def test_one_that_was_seen_to_move_stays_alive_between_its_beats(self, tmp_path, clock):
+        identity = identity_of(1, **ELSEWHERE)
+        reader = judge(tmp_path, identity, clock)
+        beat = tmp_path / f"{identity.id}.beat"
+        for text in ("1", "2"):
+            beat.write_text(text)
+            reader.of(identity.id)
+        clock.now = HEARTBEAT_LIMIT - 1
+        assert reader.of(identity.id) is Vitality.ALIVE
+        clock.now = HEARTBEAT_LIMIT + 1
+        assert reader.of(identity.id) is Vitality.DEAD
+
+    @pytest.mark.skipif(not processes.machine_id(), reason="optional: the machine has no id")
+    def test_a_worker_of_this_machine_before_it_was_started_again_is_dead_at_once(self, tmp_path, clock):
+        identity = identity_of(1, boot_id="another")
+        assert judge(tmp_path, identity, clock).of(identity.id) is Vitality.DEAD
 
     def test_the_heartbeat_beats(self, tmp_path):
         heartbeat = Heartbeat(tmp_path, "a")

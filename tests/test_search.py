@@ -314,6 +314,25 @@ def test_a_wrong_word_is_one_sentence_and_2(tmp_path, words, sentence):
     assert "Traceback" not in done.stderr
 
 
+def test_the_last_experiment_is_the_last_that_can_be_read(tmp_path):
+    write_input(tmp_path, SQUARE, "x = [1, 2, 3]")
+    hpo("submit-job", "model.in", cwd=tmp_path)
+    (tmp_path / "experiments" / "X005").mkdir()
+    assert status(tmp_path)["experiment"] == "X000"
+    assert status(tmp_path, "last")["experiment"] == "X000"
+    assert "the last one is X000" in hpo("status", "X005", cwd=tmp_path).stderr
+    hpo("submit-job", "model.in", cwd=tmp_path)
+    assert status(tmp_path)["experiment"] == "X006"
+
+
+def test_detaching_what_runs_in_this_process_is_refused(tmp_path):
+    write_input(tmp_path, SQUARE, "x = [1, 2, 3]")
+    hpo("submit-job", "model.in", "--executor", "inline", "max_attempts=1", cwd=tmp_path)
+    (tmp_path / "experiments/X000/claims/0.done").unlink()
+    assert hpo("resume", "--detach", cwd=tmp_path).returncode == 2
+    assert hpo("submit-job", "model.in", "--executor", "inline", "--detach", cwd=tmp_path).returncode == 2
+
+
 def test_without_an_experiment_it_says_how_to_make_one(tmp_path):
     done = hpo("status", cwd=tmp_path)
     assert (done.returncode, "hpo submit-job FILE.in" in done.stderr) == (2, True)

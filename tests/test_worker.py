@@ -183,6 +183,31 @@ class TestCommit:
         row = View(experiment).row(2)
         assert (row.state, row.value) == (State.COMPLETED, 99.0)
 
+    def test_the_files_of_a_value_are_left_by_whoever_commits_it(self, experiment, ghost):
+        dead = ghost(alive=False)
+        dead.journal.claim("2.1")
+        dead.started(2)
+        experiment.attempt_folder("hpset_00003", 1).mkdir()
+        dead.finished(2, value=99.0)
+        work(experiment)
+        assert (experiment.run_folder("hpset_00003") / "result.txt").read_text() == "99.0\n"
+
+    def test_claims_that_a_power_cut_took_are_made_again_and_nothing_runs_twice(self, experiment):
+        work(experiment)
+        for claim in experiment.claims.iterdir():
+            claim.unlink()
+        assert work(experiment) is Ended.NOTHING_LEFT
+        assert ran(experiment) == [0, 1, 2, 3]
+        assert View(experiment).counts[State.COMPLETED] == POINTS
+
+    def test_what_a_script_does_to_its_folder_ends_no_worker(self, tmp_path):
+        script = "import os\n\ndef run(hyperparams):\n    os.mkdir('result.txt')\n    return 1.0\n"
+        experiment = make(tmp_path, script)
+        work(experiment)
+        view = View(experiment)
+        assert view.counts[State.COMPLETED] == POINTS
+        assert "result.txt" in view.ledger.trials[0].attempts[1].notes[0]
+
     def test_the_folder_shown_is_that_of_the_attempt_that_counts(self, experiment, ghost):
         dead = ghost(alive=False)
         dead.journal.claim("0.1")

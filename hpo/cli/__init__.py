@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 import hpo
-from hpo.errors import HpoError, InternalError, did_you_mean
+from hpo.errors import HpoError, InternalError, RunError, did_you_mean
 
 #: Every verb, in the order of the help. A verb is a module of this folder with HELP, add_arguments and run.
 VERBS = (
@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has left; so do we, without a word
         return 0
+    except OSError as error:
+        print(f"hpo: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        return RunError.exit_code
     except Exception:
         traceback.print_exc()
         print(_ASK_FOR_REPORT, file=sys.stderr)

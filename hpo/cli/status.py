@@ -20,12 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the state; 0."""
     from hpo.experiment import find
+    from hpo.liveness import Liveness
     from hpo.overview import print_status
     from hpo.results import View
 
     experiment = find(args.experiment)
+    liveness = Liveness(experiment.workers, kill=False)  # it must remember which heartbeats it saw move
     while True:
-        view = View(experiment)
+        view = View(experiment, liveness=liveness)
         if args.json:
             print_json(view.summary())
         else:

@@ -1,4 +1,4 @@
-"""Worker processes on this machine."""
+"""Worker processes on this machine, or on all nodes of the allocation in which this process runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from hpo import processes
 from hpo.errors import HpoError, InternalError, RunError, StorageError
 from hpo.executors.base import MakeWorker
 from hpo.experiment import Experiment
+from hpo.slurm import allocation
 
-#: Workers that die one after the other without finishing a trial, before we give up.
+#: Times that workers are lost without a trial finished in between, before we give up.
 GIVE_UP = 5
 
 
@@ -29,39 +30,49 @@ class LocalExecutor:
         self._detach = detach
         self._workers: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
         self._cancelled = False
+        self._told: set[int] = set()
         self._errors: list[HpoError] = []
-        self._lost = 0
+        self._losses = 0
         self._done = 0
 
     def start(self, experiment: Experiment, count: int) -> None:
-        """Begin `count` worker processes."""
+        """Begin `count` worker processes, or as many as were begun when `cancel` came."""
         self._experiment = experiment
+        self._step = allocation.step(experiment.keywords)
         for _ in range(count):
-            self._start_one()
+            if not self._cancelled:
+                self._start_one()
 
     def alive(self) -> bool:
         """Reap the workers that ended; replace those that something killed while trials are left."""
-        for worker in list(self._workers):
-            status = worker[0].poll()
-            if status is not None:
-                self._workers.remove(worker)
-                self._reaped(status, worker[1])
-        if not self._workers and self._errors:
+        if self._cancelled:
+            self._tell()  # also the one that was about to begin when `cancel` came
+        lost = sum(self._reap(*worker) for worker in list(self._workers))
+        if lost and not self._cancelled and self._work_left():
+            for _ in range(lost):
+                self._start_one()
+        if not self._workers and self._errors and self._committed() < self._experiment.budget:
             raise self._errors[0]
         return bool(self._workers)
 
     def cancel(self, *, now: bool = False) -> None:
         """Send the workers TERM, which ends their trials cleanly, or KILL and everything of theirs with them."""
         self._cancelled = True
-        for process, _ in self._workers:
-            if now:
+        if now:
+            for process, _ in self._workers:
                 processes.kill([*processes.descendants(process.pid), process.pid])
-            else:
+        else:
+            self._tell()
+
+    def _tell(self) -> None:
+        for process, _ in self._workers:
+            if process.pid not in self._told:
+                self._told.add(process.pid)
                 process.send_signal(signal.SIGTERM)
 
     def _start_one(self) -> None:
-        command = [sys.executable, "-P", "-m", "hpo.worker", str(self._experiment.folder), "local"]
-        if not self._detach:
+        command = [*self._step, sys.executable, "-P", "-m", "hpo.worker", str(self._experiment.folder), "local"]
+        if not self._detach and not self._step:
             command.append(str(os.getpid()))
         last_words = self._last_words()
         process = subprocess.Popen(
@@ -77,27 +88,36 @@ class LocalExecutor:
         """Where a worker's own messages go: not on the disk it may complain of, unless nobody stays to hear them."""
         return (self._experiment.logs / "workers.log").open("ab") if self._detach else tempfile.TemporaryFile()
 
-    def _reaped(self, status: int, last_words: IO[bytes]) -> None:
+    def _reap(self, process: subprocess.Popen[bytes], last_words: IO[bytes]) -> bool:
+        """Forget a worker that has ended; whether something killed it."""
+        status = process.poll()
+        if status is None:
+            return False
+        if self._step and status > 128:  # srun's way of telling a signal
+            status = 128 - status
+        self._workers.remove((process, last_words))
         last_words.seek(0)
         words = last_words.read().decode(errors="replace").strip()
         last_words.close()
         if status > 0:
             self._errors.append(_error(status, words))
-        elif status < 0 and not self._cancelled and self._work_left():
-            self._start_one()
+        return status < 0
 
     def _work_left(self) -> bool:
-        """Whether trials are left, and the last replacements came further than the ones before."""
-        done = sum(1 for key in self._experiment.journal().claimed() if ".done" in key)
-        self._lost = self._lost + 1 if done == self._done else 1
+        """Whether trials are left, and some were finished since the last few losses."""
+        done = self._committed()
+        self._losses = self._losses + 1 if done == self._done else 1
         self._done = done
-        if self._lost > GIVE_UP:
-            self._errors.append(RunError(f"{GIVE_UP} workers in a row were killed before they finished a trial"))
+        if self._losses > GIVE_UP:
+            self._errors.append(RunError(f"workers were killed {GIVE_UP} times before a trial was finished"))
             return False
         return done < self._experiment.budget
 
+    def _committed(self) -> int:
+        return len({key.partition(".")[0] for key in self._experiment.journal().claimed() if ".done" in key})
+
 
 def _error(status: int, words: str) -> HpoError:
-    if status == StorageError.exit_code:
-        return StorageError(words)
-    return InternalError(f"a worker failed; please report this:\n{words}")
+    if status == InternalError.exit_code:
+        return InternalError(f"a worker failed; please report this:\n{words}")
+    return StorageError(words)
