@@ -1,0 +1,59 @@
+"""From hyperparameters back to what a sampler would have found."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samplers.searching import CONDITIONAL, KINDS
+
+from hpo import samplers
+from hpo.inverse import Inverse
+from hpo.space import Categorical, Integer, ParameterSpace, Real
+from hpo.space.expressions import Call, Name
+from hpo.told import FOUND
+
+TRANSFORMED = ParameterSpace(
+    [
+        Real("lr", -5, -1, transform=Call("**", (10, Name("x")))),
+        Real("falls", 0.5, 2, transform=Call("/", (1, Name("x")))),
+        Integer("width", 3, 9, transform=Call("**", (2, Name("x")))),
+    ]
+)
+
+
+@given(st.integers(0, 10**6))
+@pytest.mark.parametrize("space", [KINDS, CONDITIONAL, TRANSFORMED])
+def test_it_leads_back_to_the_same_hyperparameters(space, number):
+    params = samplers.create("random", space, {}, 1).propose((), number).params
+    found = Inverse(space).found(params)
+    assert found is not None
+    again = space.values(found)
+    assert again.keys() == params.keys()
+    for name, value in params.items():
+        assert again[name] == pytest.approx(value) if isinstance(value, float) else again[name] == value
+
+
+def test_what_was_recorded_is_found():
+    proposal = samplers.create("random", CONDITIONAL, {}, 1).propose((), 3)
+    assert Inverse(CONDITIONAL).found(proposal.params) == proposal.system_attrs[FOUND]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n": 5},  # nothing less
+        {"n": 5, "c": "a", "more": 1},  # nothing else
+        {"n": 11, "c": "a"},
+        {"n": 5.5, "c": "a"},
+        {"n": 5, "c": "z"},
+        {"n": "five", "c": "a"},
+    ],
+)
+def test_what_the_space_cannot_give_does_not_fit(params):
+    assert Inverse(ParameterSpace([Integer("n", 1, 10), Categorical("c", ["a", "5"])])).found(params) is None
+
+
+def test_a_table_does_not_tell_a_text_from_a_number():
+    space = ParameterSpace([Categorical("c", ["a", "5"])])
+    assert Inverse(space).found({"c": 5}) == {"c": "5"}
