@@ -59,15 +59,15 @@ def _read_group(group: list[Assignment]) -> Any:
 def read_file(data: bytes, file: Path, complaints: Complaints) -> dict[str, Any]:
     """Return the defaults that an INI file holds, all its sections taken together."""
     defaults: dict[str, Any] = {}
-    lines: dict[str, tuple[str, int]] = {}
+    lines: dict[str, tuple[str, str, int]] = {}
     for key, text, line in _entries(decode(data).split("\n"), file, complaints):
-        known, first = lines.setdefault(key.casefold(), (key, line))
+        known, value, first = lines.setdefault(key.casefold(), (key, text, line))
         if known != key:
             complaints.error(f"'{key}' differs from '{known}' in line {first} only in letter case", file, line)
-        elif first != line:
-            complaints.warn(f"'{key}' is given twice; the value of line {first} is used", file, line)
-        else:
+        elif first == line:
             _add(defaults, key, text, file, line, complaints)
+        elif text != value:  # IMPROVE's models repeat the same values in [Preprocess], [Train] and [Infer]
+            complaints.warn(f"'{key}' is given twice; the value of line {first} is used", file, line)
     return defaults
 
 

@@ -24,6 +24,7 @@ MAX_DIGITS = 4000
 MAX_TARGET = 200
 
 _NUMBER = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?\d+)?", re.ASCII)
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:_\d{3})++(?:\.\d*+)?", re.ASCII)
 _PREFIXED = re.compile(r"[+-]?0[xob][\da-f]+", re.IGNORECASE | re.ASCII)
 _KIND = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[ed][+-]?\d+)?_\w*", re.IGNORECASE | re.ASCII)
 _SIGNED_EXPONENT = re.compile(r"[+-]?(?:\d++\.\d*+|\.\d++)[+-]\d+", re.ASCII)
@@ -51,7 +52,7 @@ class BadValue(ValueError):
 def read_value(text: str, *, fortran: bool = True) -> Any:
     """Return the meaning of one value: a string, number, bool, None, list, tuple or dict.
 
-    fortran: whether Fortran namelist forms are read; default model files (INI) have none.
+    fortran: whether Fortran namelist forms are read; default model files (INI) have none, and 30_000 is a number there.
     Raises `BadValue`.
     """
     text = text.strip()
@@ -66,6 +67,8 @@ def read_value(text: str, *, fortran: bool = True) -> Any:
         return _WORDS[text.casefold()]
     if text == "None":
         return None
+    if not fortran and _GROUPED.fullmatch(text):
+        text = text.replace("_", "")
     _refuse_misread(text)
     if _is_python_number(text):
         return _number(text)
