@@ -154,7 +154,9 @@ class Evaluator:
             return value
         if node.name in _CONSTANTS:
             return _CONSTANTS[node.name]
-        raise Mistake(f"{node.name!r} has no value here; write the value, or put a text in quotes", node.line)
+        right = node.name.upper()
+        way = f"R writes {right}" if right in ("TRUE", "FALSE", "NULL") else "write the value, or put a text in quotes"
+        raise Mistake(f"{node.name!r} has no value here; {way}", node.line)
 
     def _call(self, node: Call) -> Value:
         match node.function:
