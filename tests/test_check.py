@@ -9,8 +9,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import support
 
-from hpo import checks, registry, shipped
+from hpo import checks, shipped
 from hpo.cli import main
 from hpo.errors import InputError
 
@@ -316,7 +317,7 @@ def test_texts_that_are_read_as_lists_are_named(project, document):
 
 def test_an_interpreter_that_is_not_there(project, document):
     project("python_bin_path = /no/such/place")
-    assert messages(document()["errors"]) == ["model.in:4: python_bin_path: there is no Python in /no/such/place"]
+    assert messages(document()["errors"]) == ["model.in:4: there is no Python at python_bin_path = /no/such/place"]
 
 
 @pytest.mark.parametrize("place", [Path(sys.executable), Path(sys.executable).parent, Path(sys.executable).parents[1]])
@@ -331,34 +332,56 @@ def test_a_folder_of_the_search_path_that_is_not_there(project, document, tmp_pa
     assert messages(document()["errors"]) == ["model.in:4: supp_pythonpath: there is no folder /no/such/place"]
 
 
-MODULE = r"""
-module() {
-  case "$3" in
-    python*) printf '/apps/modules:\npython/3.6\npython/3.7(default)\n' ;;
-    gcc) printf '/apps/modules:\ngcc-libs/1\n' ;;
-  esac
-}
-"""
+def test_folders_begin_in_the_input_files_folder(project, tmp_path, monkeypatch):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "mine.py").write_text("VALUE = 4.0")
+    (tmp_path / "elsewhere").mkdir()
+    project("supp_pythonpath = lib", script="import mine\ndef run(hyperparams):\n    return mine.VALUE")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert tmp_path / "lib/mine.py" in checks.check(Path("../model.in")).analysis.files
+    assert main(["run", "../model.in"]) == 0
+    assert Path("result.txt").read_text() == "4.0\n"
 
 
-def test_environment_modules_that_are_not_there(project, document, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / ".bash_profile").write_text(MODULE)
-    project("exec_python_module = python/3.7\nsupp_modules = 'python gcc x;touch${IFS}oops'")
-    avail = [warning for warning in messages(document()["warnings"]) if "module avail" in warning]
-    assert avail == [
-        "model.in:5: `module avail` does not know the module 'gcc' here",
-        "model.in:5: `module avail` does not know the module 'x;touch${IFS}oops' here",
+needs_modules = pytest.mark.skipif(
+    not Path("/usr/share/modules/init/bash").exists(), reason="environment-modules is not installed"
+)
+
+
+@pytest.fixture
+def modulefiles(tmp_path, monkeypatch):
+    """A folder of environment modules: `compiler`, which makes `library` loadable."""
+    folder = tmp_path / "modulefiles"
+    (folder / "below").mkdir(parents=True)
+    (folder / "compiler").write_text(f"#%Module1.0\nprepend-path MODULEPATH {folder}/below\n")
+    (folder / "below" / "library").write_text("#%Module1.0\n")
+    monkeypatch.setenv("MODULEPATH", str(folder))
+
+
+@needs_modules
+def test_environment_modules_that_are_not_there(project, document, modulefiles):
+    modules = "compiler gcc library x;touch${IFS}oops"
+    project(f"exec_python_module = python/3.7\nsupp_modules = '{modules}'\nexec_r_module = R")
+    assert messages(document()["warnings"]) == [
+        "model.in:5: supp_modules: the module 'gcc' cannot be loaded: ERROR: Unable to locate a modulefile for 'gcc'",
+        "model.in:5: supp_modules: the module 'x;touch${IFS}oops' cannot be loaded: "
+        "ERROR: Unable to locate a modulefile for 'x;touch${IFS}oops'",
+        "model.in:4: exec_python_module: the module 'python/3.7' cannot be loaded: "
+        "ERROR: Unable to locate a modulefile for 'python/3.7'",
     ]
     assert not Path("oops").exists()
+    with pytest.raises(InputError, match="supp_modules: the module 'gcc' cannot be loaded"):
+        checks.check(Path("model.in"))  # to run it here
 
 
 def test_no_command_module(project, document, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / ".bash_profile").write_text("unset -f module")
+    broken = "#!/bin/sh\necho \"there is no 'module' command on this machine\" >&2\nexit 3\n"
+    (tmp_path / "bash").write_text(broken)
+    (tmp_path / "bash").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     project("supp_modules = cuda/11")
-    assert "model.in: there is no command `module` here to find cuda/11" in messages(document()["warnings"])
+    message = "supp_modules: modules cannot be loaded: there is no 'module' command on this machine"
+    assert messages(document()["warnings"]) == [f"model.in:4: {message}"]
 
 
 R_SCRIPT = "candle_value_to_return <- candle_params$lr * candle_params$epochs"
@@ -373,7 +396,7 @@ def test_r_is_there(project, document):
 @pytest.mark.parametrize(
     ("program", "error"),
     [
-        (None, "model.R: the script is in R, but there is no Rscript on PATH"),
+        (None, "model.R: the script is in R, but Rscript is not on PATH: install R"),
         ("#!/bin/sh\nexit 1", "model.R: the R package jsonlite is missing"),
     ],
 )
@@ -387,12 +410,97 @@ def test_r_is_not_there(project, document, tmp_path, monkeypatch, program, error
     assert messages(document()["errors"])[0].startswith(error)
 
 
-def test_a_script_in_a_language_that_this_version_cannot_run(project, monkeypatch):
-    monkeypatch.setattr(registry, "RUNNERS", ("python",))
-    project(script="candle_value_to_return=$(candle_get_param lr)", name="model.sh")
-    with pytest.raises(InputError, match="this version cannot run bash scripts, only python"):
-        checks.check(Path("model.in"))
-    assert "this version cannot run bash" in str(checks.check(Path("model.in"), to_run=False).warnings[0])
+def test_isolation_none_is_for_python(project, document):
+    project("isolation = none", script="candle_value_to_return=$(candle_get_param lr)", name="model.sh")
+    message = "isolation = none is for Python; a bash script has a process of its own: leave it out"
+    assert messages(document()["errors"]) == [f"model.in:4: {message}"]
+
+
+# ---- commands
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Return a function that writes model.in with a command and no script."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(control, space="lr = [0.1, 0.2]", defaults="epochs = 10"):
+        Path("model.in").write_text(
+            f"&control\n  workflow = grid\n{control}\n/\n&default_model\n{defaults}\n/\n&param_space\n{space}\n/\n"
+        )
+
+    return write
+
+
+def test_a_command_needs_no_script(command, tmp_path):
+    command("  command = \"echo 'IMPROVE_RESULT val_loss: {lr}' {epochs} {id} {output_dir}\"")
+    assert support.hpo("check", "model.in", cwd=tmp_path).returncode == 0
+    done = support.hpo("submit-job", "model.in", cwd=tmp_path)
+    assert (done.returncode, "warning" in done.stderr) == (0, False)
+    assert json.loads(support.hpo("best", "--json", cwd=tmp_path).stdout)["value"] == 0.1
+
+
+def test_the_defaults_alone_may_lack_what_a_command_needs(command, hpo):
+    command("  command = \"echo 'IMPROVE_RESULT val_loss: {lr}'\"")
+    code, _, err = hpo("run", "model.in")
+    assert (code, "command has {lr}, which has no value in this run" in err) == (1, True)
+    assert hpo("run", "model.in", "--trial", "1")[0] == 0
+    assert hpo("check", "model.in", "run_workflow=0")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("control", "space", "expected"),
+    [
+        ("command = 'echo {lrr} {lr}'", "lr = [1, 2]", "command has {lrr}, which is no parameter. Did you mean 'lr'?"),
+        ('command = "echo \'{lr}"', "lr = [1, 2]", "command cannot be split into words: no closing quotation"),
+        ("command = 'surely-not-installed {lr}'", "lr = [1]", "command: there is no program 'surely-not-installed'"),
+        (
+            "command = './train {lr}'",
+            "lr = [1]",
+            "command: trials run in folders of their own and will not find './train'; "
+            "give its whole path, as in $(pwd)/...",
+        ),
+        (
+            "command = 'echo {lr}'",
+            '{"id": "a", "lr": 1}\n{"id": "b"}',
+            "command has {lr}, which has no default and is missing from the trial b",
+        ),
+        (
+            "command = 'echo {lr}'\nrunner = bash",
+            "lr = [1]",
+            "command is run by runner = command; leave out runner = bash, or command",
+        ),
+    ],
+)
+def test_a_command_that_could_not_run(command, document, control, space, expected):
+    command(control, space)
+    (error,) = messages(document()["errors"])
+    assert error.startswith(f"model.in:3: {expected}")
+
+
+def test_a_command_that_names_a_file_beside_the_input_file(command, document, tmp_path):
+    (tmp_path / "train.py").touch()
+    command(f"command = '{sys.executable} train.py --lr {{lr}}'")
+    (warning,) = messages(document()["warnings"])
+    assert "will not find 'train.py'; give its whole path" in warning
+
+
+def test_a_pattern_must_find_a_number(command, document):
+    command("command = 'echo {lr}'\nresult_pattern = 'loss = .*'")
+    (error,) = messages(document()["errors"])
+    assert error.startswith("model.in:4: result_pattern needs a group around the number")
+
+
+def test_a_pattern_is_for_commands(project, document):
+    project("result_pattern = 'loss = (.*)'")
+    (warning,) = messages(document()["warnings"])
+    assert warning.startswith("model.in:4: result_pattern is for commands; a python script")
+
+
+def test_a_value_of_ones_own_for_a_name_that_every_trial_gets(project, document):
+    project(defaults="epochs = 10\ntimeout = 60", script="def run(p):\n    return p['epochs'] * p['lr'] + p['timeout']")
+    message = "'timeout' has the value that the input file gives it, in place of the one that every trial gets from hpo"
+    assert messages(document()["notes"]) == [message]
 
 
 # ---- no working script is refused

@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpo import inputfile, registry, search
+from hpo import inputfile, search
 from hpo.checks.checked import Checked
 from hpo.checks.cluster import LOCAL, Destination, destination
+from hpo.checks.commands import check_command, check_pattern
 from hpo.checks.description import describe
 from hpo.checks.environment import check_environment, python_of, search_path
 from hpo.checks.kinds import check_kinds
 from hpo.checks.names import check_names
 from hpo.errors import Complaint, Complaints
 from hpo.inputfile import InputFile
-from hpo.script import Analysis, Script, analyse
+from hpo.script import Analysis, Reads, Script, analyse
 from hpo.search import Search
 
 __all__ = ["Checked", "check", "describe"]
@@ -49,18 +50,15 @@ class _Inspection:
     destination: Destination = LOCAL
 
     def __call__(self, given: InputFile, values_known: bool, complaints: Complaints) -> None:
-        runner = given.control["runner"]
-        self.analysis = analyse(
-            given.script,
-            complaints,
-            runner=None if runner == "auto" else runner,
-            python=python_of(given),
-            search=search_path(given),
-        )
-        check_environment(given, self.analysis.script, self.file, complaints)
-        if runner == "auto":
-            self._check_runner(self.analysis.script, complaints)
+        self.analysis = _analysis(given, complaints)
+        script = self.analysis.script
+        check_environment(given, script, self.file, complaints, to_run=self.to_run)
+        check_pattern(given, script, self.file, complaints)
+        if given.control["isolation"] == "none" and script.runner != "python":
+            message = f"isolation = none is for Python; a {script.runner} script has a process of its own: leave it out"
+            complaints.error(message, *given.where("isolation", self.file))
         if values_known:
+            check_command(given, self.file, complaints)
             self.notes = check_names(given, self.analysis, complaints)
             if given.control["workflow"] is not None and not given.single_run:
                 self.search = search.plan(given, self.file, complaints)
@@ -69,10 +67,19 @@ class _Inspection:
             n_trials = self.search.n_trials if self.search else None
             self.destination = destination(given, n_trials, self.file, complaints, to_run=self.to_run)
 
-    def _check_runner(self, script: Script, complaints: Complaints) -> None:
-        if script.runner not in registry.RUNNERS:
-            message = f"this version cannot run {script.runner} scripts, only {', '.join(registry.RUNNERS)}"
-            (complaints.error if self.to_run else complaints.warn)(message, script.path)
+
+def _analysis(given: InputFile, complaints: Complaints) -> Analysis:
+    """Return what is known of the script; of a command nothing is but the input file that it stands in."""
+    runner = "command" if "command" in given.given else given.control["runner"]
+    if given.script is None:
+        return Analysis(Script(given.path, "command"), Reads(everything=True), ())
+    return analyse(
+        given.script,
+        complaints,
+        runner=None if runner == "auto" else runner,
+        python=python_of(given),
+        search=search_path(given),
+    )
 
 
 def _lists_in_texts(given: InputFile, file: Path) -> list[Complaint]:

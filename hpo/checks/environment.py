@@ -1,114 +1,141 @@
-"""The interpreters, environment modules and folders that &control names: are they there?
+"""The interpreters, environment modules, packages and folders that &control names: are they there?
 
-What can be missing here and present where the trials run (on the compute nodes of a cluster) is a warning.
+They are sought as the runners seek them. What can be missing here and present where the trials run is a warning.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from hpo.errors import Complaints
 from hpo.inputfile import InputFile
+from hpo.runners import environment
+from hpo.runners.environment import Changes, EnvironmentFault
+from hpo.runners.rscript import rscript
 from hpo.script import Script
-from hpo.script.interpreters import python_at
+from hpo.slurm import place
 
-#: Seconds that `module` or R may take to answer.
+#: Seconds that R may take to answer.
 PATIENCE = 60
+#: Runner -> the keyword that names the environment module of its interpreter.
+_MODULE_OF: Mapping[str, str] = {"python": "exec_python_module", "rscript": "exec_r_module"}
+_NO_JSONLITE = 'the R package jsonlite is missing: install.packages("jsonlite"), or name its folder in supp_r_libs'
+
+Complain: TypeAlias = Callable[[str, Path | None, int | None], None]
 
 
 def python_of(inputfile: InputFile) -> Path | None:
-    """Return the interpreter that `python_bin_path` names, or None."""
-    place = inputfile.control["python_bin_path"]
-    return python_at(Path(place)) if place else None
+    """Return the other interpreter that the keywords name for a Python script; None for our own, or a missing one."""
+    if not any(inputfile.control[keyword] for keyword in ("python_bin_path", "exec_python_module")):
+        return None
+    try:
+        return Path(environment.python(inputfile.control)[0])
+    except EnvironmentFault:
+        return None
 
 
 def search_path(inputfile: InputFile) -> list[Path]:
-    """Return the folders of `supp_pythonpath`; relative ones begin in the input file's folder."""
-    folders = (inputfile.control["supp_pythonpath"] or "").split(":")
-    return [inputfile.path.parent / folder for folder in folders if folder]
+    """Return the folders of `supp_pythonpath`."""
+    return [Path(folder) for folder in environment.words(inputfile.control["supp_pythonpath"], os.pathsep)]
 
 
-def check_environment(inputfile: InputFile, script: Script, file: Path, complaints: Complaints) -> None:
-    """Complain of what &control names and what is not there; `file` is the input file as its user named it."""
-    place = inputfile.control["python_bin_path"]
-    if place and python_of(inputfile) is None:
-        complaints.error(f"python_bin_path: there is no Python in {place}", *_where(inputfile, "python_bin_path", file))
-    for folder in search_path(inputfile):
-        if not folder.is_dir():
-            message = f"supp_pythonpath: there is no folder {folder}"
-            complaints.error(message, *_where(inputfile, "supp_pythonpath", file))
-    _check_modules(inputfile, file, complaints)
-    if script.runner == "rscript" and not inputfile.control["exec_r_module"]:
-        _check_r(inputfile.control["supp_r_libs"], script.path, complaints)
+def check_environment(
+    inputfile: InputFile, script: Script, file: Path, complaints: Complaints, *, to_run: bool
+) -> None:
+    """Complain of what &control names and what is not there.
+
+    file: the input file as its user named it. to_run: whether the trials start now; on this machine a module that does
+    not load is an error then. Module names are those of a site, and files are checked elsewhere, too.
+    """
+    here = inputfile.single_run or not place.submits(inputfile.control["executor"])
+    complain = complaints.error if here else complaints.warn
+    _check_folders(inputfile, file, complaints)
+    if _check_modules(inputfile, script.runner, file, complaints.error if here and to_run else complaints.warn):
+        if script.runner == "python":
+            _check_python(inputfile, file, complain)
+        elif script.runner == "rscript":
+            _check_r(inputfile, script.path, file, complain)
+    elif script.runner == "python" and inputfile.control["python_bin_path"]:
+        _check_python(inputfile, file, complain, modules=False)
 
 
-def _where(inputfile: InputFile, keyword: str, file: Path) -> tuple[Path | None, int | None]:
-    """Return the file and line in which a keyword was given; neither, for the command line."""
-    name, _, line = inputfile.given[keyword].rpartition(":")
-    return (file, int(line)) if name else (None, None)
+def _check_folders(inputfile: InputFile, file: Path, complaints: Complaints) -> None:
+    for keyword in ("supp_pythonpath", "supp_r_libs"):
+        for folder in environment.words(inputfile.control[keyword], os.pathsep):
+            if not os.path.isdir(folder):
+                complaints.error(f"{keyword}: there is no folder {folder}", *inputfile.where(keyword, file))
 
 
 # ---- environment modules
 
 
-def _check_modules(inputfile: InputFile, file: Path, complaints: Complaints) -> None:
+def _check_modules(inputfile: InputFile, runner: str, file: Path, complain: Complain) -> bool:
+    """Load the modules one behind the other, as the trials do; return whether all are there."""
+    asked = _modules(inputfile, runner)
+    if _fault(tuple(asked)) is None:
+        return True
+    loaded: tuple[str, ...] = ()
+    for name, keyword in asked.items():
+        fault = _fault((*loaded, name))
+        if fault is None:
+            loaded += (name,)
+        else:
+            complain(f"{keyword}: {fault}", *inputfile.where(keyword, file))
+    return False
+
+
+def _modules(inputfile: InputFile, runner: str) -> dict[str, str]:
+    """Return the modules that a runner loads, in order, each with the keyword that names it."""
+    keywords = ["supp_modules", *([_MODULE_OF[runner]] if runner in _MODULE_OF else [])]
     named: dict[str, str] = {}
-    for keyword in ("supp_modules", "exec_python_module", "exec_r_module"):
-        value = inputfile.control[keyword] or []
-        named |= dict.fromkeys([value] if isinstance(value, str) else value, keyword)
-    missing = _missing_modules(list(named)) if named else []
-    if missing is None:
-        complaints.warn(f"there is no command `module` here to find {', '.join(named)}", file)
-    for name in missing or []:
-        complaints.warn(f"`module avail` does not know the module {name!r} here", *_where(inputfile, named[name], file))
+    for keyword in keywords:
+        for name in environment.words(inputfile.control[keyword]):
+            named.setdefault(name, keyword)
+    return named
 
 
-def _missing_modules(names: Sequence[str]) -> list[str] | None:
-    """Return those that `module avail` does not list; None when there is no such command, or no answer."""
-    ask = 'type module >/dev/null 2>&1 || exit 9; for m in "$@"; do echo "?$m"; module -t avail "$m" 2>&1; done; exit 0'
+def _fault(names: tuple[str, ...]) -> str | None:
     try:
-        # A login shell, since `module` is a function that the system's profile defines.
-        done = subprocess.run(
-            ["bash", "-lc", ask, "bash", *names],
-            capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    answers = [answer.splitlines() for answer in f"\n{done.stdout}".split("\n?")[1:]]
-    return [name for name, answer in zip(names, answers, strict=False) if not _lists(answer[1:], name)]
+        environment.load_modules(names)
+    except EnvironmentFault as fault:
+        return str(fault)
+    return None
 
 
-def _lists(lines: Sequence[str], name: str) -> bool:
-    """True when a module, or a version of it, is among the lines of ``module -t avail``."""
-    found = [line.partition("(")[0].strip() for line in lines]
-    return any(module == name or module.startswith(f"{name}/") for module in found)
+# ---- interpreters
 
 
-# ---- R
+def _check_python(inputfile: InputFile, file: Path, complain: Complain, *, modules: bool = True) -> None:
+    settings = inputfile.control if modules else {"python_bin_path": inputfile.control["python_bin_path"]}
+    try:
+        environment.python(settings)
+    except EnvironmentFault as fault:
+        keyword = "python_bin_path" if settings["python_bin_path"] else "exec_python_module"
+        complain(str(fault), *inputfile.where(keyword, file))
 
 
-def _check_r(libraries: str | None, script: Path, complaints: Complaints) -> None:
-    if shutil.which("Rscript") is None:
-        complaints.error("the script is in R, but there is no Rscript on PATH", script)
-    elif not _has_jsonlite(libraries):
-        message = 'the R package jsonlite is missing: install.packages("jsonlite"), or name its folder in supp_r_libs'
-        complaints.error(message, script)
+def _check_r(inputfile: InputFile, script: Path, file: Path, complain: Complain) -> None:
+    try:
+        program, changes = rscript(inputfile.control)
+    except EnvironmentFault as fault:
+        complain(f"the script is in R, but {fault}", script, None)
+        return
+    if not _has_jsonlite(program, changes):
+        where = inputfile.where("supp_r_libs", file) if "supp_r_libs" in inputfile.given else (script, None)
+        complain(_NO_JSONLITE, *where)
 
 
 _ASK_FOR_JSONLITE = 'quit(status = !requireNamespace("jsonlite", quietly = TRUE))'
 
 
-def _has_jsonlite(libraries: str | None) -> bool:
-    folders = [folder for folder in (libraries, os.environ.get("R_LIBS")) if folder]
+def _has_jsonlite(program: str, changes: Changes) -> bool:
+    ask = [program, "--no-save", "--no-restore", "-e", _ASK_FOR_JSONLITE]
     try:
-        done = subprocess.run(
-            ["Rscript", "--no-save", "--no-restore", "-e", _ASK_FOR_JSONLITE],
-            capture_output=True, timeout=PATIENCE, env={**os.environ, "R_LIBS": ":".join(folders)}, check=False,
-        )  # fmt: skip
+        done = subprocess.run(ask, capture_output=True, timeout=PATIENCE, env=environment.applied(changes), check=False)
     except (OSError, subprocess.SubprocessError):
         return True  # R was slow; the first trial will tell
     return done.returncode == 0

@@ -16,6 +16,11 @@ from hpo.space import Rows
 RESERVED = frozenset({*experiment.reserved("", "", 0, {}), "output_dir"})
 
 
+def defined(inputfile: InputFile) -> list[str]:
+    """Return the names that the input file gives a value, in a single run or in some trial."""
+    return [*inputfile.defaults, *([] if inputfile.single_run else inputfile.space.names)]
+
+
 def check_names(inputfile: InputFile, analysis: Analysis, complaints: Complaints) -> list[Complaint]:
     """Complain of names that the script reads and nobody defines; return notes on what is defined and nobody reads.
 
@@ -23,13 +28,20 @@ def check_names(inputfile: InputFile, analysis: Analysis, complaints: Complaints
     its own when a defined name is so near that it may be meant; all others share one.
     """
     reads = _first_reads(analysis.reads.names)
-    searched = [] if inputfile.single_run else inputfile.space.names
-    defined = [*inputfile.defaults, *searched]
-    unknown = [read for read in reads if read.name not in {*defined, *RESERVED}]
-    _complain_of_unknown(analysis.script.path, unknown, defined, complaints)
+    names = defined(inputfile)
+    unknown = [read for read in reads if read.name not in {*names, *RESERVED}]
+    _complain_of_unknown(analysis.script.path, unknown, names, complaints)
     if not inputfile.single_run:
         _warn_of_missing(inputfile, analysis.script.path, reads, complaints)
-    return [] if analysis.reads.everything else _unread(inputfile, reads, unknown)
+    notes = [] if analysis.reads.everything else _unread(inputfile, reads, unknown)
+    return [*_own(names), *notes]
+
+
+def _own(names: Iterable[str]) -> list[Complaint]:
+    """Note the names that every script finds in its dictionary, and that the input file gives values of its own."""
+    taken = [name for name in dict.fromkeys(names) if name in RESERVED]
+    message = "{!r} has the value that the input file gives it, in place of the one that every trial gets from hpo"
+    return [Complaint(message.format(name)) for name in taken]
 
 
 def _first_reads(reads: Iterable[Read]) -> list[Read]:
@@ -59,13 +71,13 @@ def _warn_of_missing(inputfile: InputFile, path: Path, reads: list[Read], compla
     """Warn of a name that the script needs in every trial, without a default, and that some trials do not have."""
     for read in reads:
         if read.definite and read.name in inputfile.space.names and read.name not in inputfile.defaults:
-            trial = _trial_without(inputfile, read.name)
+            trial = trial_without(inputfile, read.name)
             if trial:
                 message = f"the script reads {read.name!r}, which has no default and is missing from {trial}"
                 complaints.warn(message, path, read.line)
 
 
-def _trial_without(inputfile: InputFile, name: str) -> str | None:
+def trial_without(inputfile: InputFile, name: str) -> str | None:
     """Say which trial lacks a parameter, or None when all have it."""
     space = inputfile.space
     if isinstance(space, Rows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +18,14 @@ class Type:
 
     name: for help and documentation. read: text without its quotes -> value; raises `BadValue` with the end of a
     sentence that begins with the keyword's name. show: the value as a user would write it. is_path: relative text is
-    relative to the input file. is_words: the text may also be a list.
+    relative to the input file. are_paths: the same for each of several, separated by ':'.
     """
 
     name: str
     read: Callable[[str], Any]
     show: Callable[[Any], str] = str
     is_path: bool = False
-    is_words: bool = False
+    are_paths: bool = False
 
 
 def _scalar(text: str) -> Any:
@@ -158,6 +159,14 @@ def _read_text(text: str) -> str:
     return text
 
 
+def _read_arguments(text: str) -> str:
+    try:
+        shlex.split(_read_text(text))
+    except ValueError as error:
+        raise BadValue(f"cannot be split into words as a shell does it: {str(error).lower()}") from None
+    return text
+
+
 def _read_words(text: str) -> list[str]:
     """Return the words of ``a b``, ``a, b`` or ``['a', 'b']``."""
     value = read_value(text) if text[0] in "['\"" else re.split(r"[\s,]+", text.strip(", "))
@@ -181,13 +190,15 @@ def choice(*names: str, older: dict[str, str] | None = None) -> Type:
 def each(*names: str) -> Type:
     """Return the type of words that each are one of `names`, in any letter case."""
     one = choice(*names)
-    return Type(f"{one.name}, …", lambda text: [one.read(word) for word in _read_words(text)], " ".join, is_words=True)
+    return Type(f"{one.name}, …", lambda text: [one.read(word) for word in _read_words(text)], " ".join)
 
 
 BOOLEAN = Type("0 or 1", _read_boolean, show=lambda value: str(int(value)))
 TEXT = Type("text", _read_text)
-WORDS = Type("words", _read_words, show=" ".join, is_words=True)
+ARGUMENTS = Type("text", _read_arguments)
+WORDS = Type("words", _read_words, show=" ".join)
 PATH = Type("path", _read_text, is_path=True)
+PATHS = Type("paths", _read_text, are_paths=True)
 COUNT = integer(1)
 COUNT_OR_ZERO = integer(0)
 HOURS = Type("hours", _read_hours)

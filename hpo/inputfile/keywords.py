@@ -29,7 +29,6 @@ class Use(Enum):
     SCHEDULER = "jobs of a scheduler; a local search ignores it"
     BAYESIAN = "workflow = bayesian"
     NOTHING = "old input files; nothing depends on it"
-    NOT_YET = "not used by this version"
     MISSING = "not available in this version"
 
 
@@ -39,7 +38,7 @@ class Keyword:
 
     default: what holds when it is not given; a Python value of the keyword's type. required: it has none.
     aliases: older names that mean the same. available: of a choice, what this version can do; empty means all.
-    NOT_YET keywords warn when given and change nothing; MISSING ones are an error before anything runs.
+    MISSING keywords are an error before anything runs.
     """
 
     name: str
@@ -56,18 +55,17 @@ class Keyword:
         return "-" if value in (None, "", []) else self.type.show(value)
 
 
-WORKFLOW = types.choice("grid", "bayesian", "random", "qmc", older={"upf": "grid", "mlrMBO": "bayesian"})
+WORKFLOW = types.choice(*registry.WORKFLOWS, older={"upf": "grid", "mlrMBO": "bayesian"})
 SAMPLER = types.choice("auto", *registry.SAMPLERS)
 EXECUTOR = types.choice("auto", "inline", "local", "slurm", "pbs")
-RUNNER = types.choice("auto", "python", "rscript", "bash", "command")
+RUNNER = types.choice("auto", *registry.RUNNERS)
 PRUNER = types.choice("none", *registry.PRUNERS)
 
 #: In the order in which `hpo keywords` prints them.
 GROUPS: Mapping[str, tuple[Keyword, ...]] = {
     "Required": (
         Keyword("model_script", types.TEXT, None, "the script that trains the model", required=True),
-        Keyword("workflow", WORKFLOW, None, "how hyperparameters are chosen", required=True,
-                available=registry.WORKFLOWS),
+        Keyword("workflow", WORKFLOW, None, "how hyperparameters are chosen", required=True),
     ),
     "Running": (
         Keyword("nworkers", types.COUNT, 1, "how many trials run at a time", aliases=("ngpus",)),
@@ -99,27 +97,25 @@ GROUPS: Mapping[str, tuple[Keyword, ...]] = {
         Keyword("custom_sbatch_args", types.TEXT, None, "further options for sbatch, as on its command line",
                 Use.SCHEDULER),
         Keyword("mail", types.TEXT, None, "address that is told when the experiment ends", Use.SCHEDULER),
-        Keyword("site", types.TEXT, None, "which site's settings hold", Use.SCHEDULER),
+        Keyword("site", types.TEXT, None, "which site's settings hold", Use.MISSING),
         Keyword("array", types.choice("workers", "trials"), "workers",
                 "what a task of a job array is: a worker, or one trial of a grid", Use.SCHEDULER),
     ),
     "Environment": (
-        Keyword("supp_modules", types.WORDS, [], "environment modules to load, separated by blanks", Use.NOT_YET),
-        Keyword("python_bin_path", types.PATH, None, "folder of the Python that runs the script", Use.NOT_YET),
-        Keyword("exec_python_module", types.TEXT, None, "module whose Python runs the script", Use.NOT_YET),
-        Keyword("supp_pythonpath", types.TEXT, None, "folders appended to sys.path, separated by ':'", Use.NOT_YET),
-        Keyword("extra_script_args", types.TEXT, None, "options for the interpreter that runs the script",
-                Use.NOT_YET),
-        Keyword("exec_r_module", types.TEXT, None, "module whose R runs the script", Use.NOT_YET),
-        Keyword("supp_r_libs", types.TEXT, None, "folders of R packages, separated by ':'", Use.NOT_YET),
+        Keyword("supp_modules", types.WORDS, [], "environment modules to load, separated by blanks"),
+        Keyword("python_bin_path", types.PATH, None,
+                "the Python that runs the script: an interpreter, the folder it is in, or an environment"),
+        Keyword("exec_python_module", types.ARGUMENTS, None, "environment module whose Python runs the script"),
+        Keyword("supp_pythonpath", types.PATHS, None, "folders appended to sys.path, separated by ':'"),
+        Keyword("extra_script_args", types.ARGUMENTS, None, "the script's arguments, split as a shell does it"),
+        Keyword("exec_r_module", types.ARGUMENTS, None, "environment module whose R runs the script"),
+        Keyword("supp_r_libs", types.PATHS, None, "folders of R packages, separated by ':'"),
         Keyword("dl_backend", types.choice("keras", "pytorch"), None,
                 "framework of the model, in old input files", Use.NOTHING),
-        Keyword("runner", RUNNER, "auto", "how the script is run; auto: by its suffix",
-                available=("auto", *registry.RUNNERS)),
-        Keyword("command", types.TEXT, None, "a command line with {name} for each hyperparameter, instead of a script",
-                Use.MISSING),
-        Keyword("result_pattern", types.TEXT, None, "regular expression that finds the result in a command's output",
-                Use.MISSING),
+        Keyword("runner", RUNNER, "auto", "how the script is run; auto: by its suffix"),
+        Keyword("command", types.TEXT, None, "a command line with {name} for each hyperparameter, instead of a script"),
+        Keyword("result_pattern", types.TEXT, None,
+                "regular expression with a group that finds the result in a command's output, the last match"),
         Keyword("gpus_per_trial", types.COUNT, None, "GPUs of each trial", Use.SCHEDULER),
         Keyword("workers_per_gpu", types.COUNT, None, "how many workers share a GPU", Use.SCHEDULER),
         Keyword("stage", types.WORDS, [], "files copied to each node's own disk before the first trial", Use.MISSING),
@@ -164,9 +160,7 @@ GROUPS: Mapping[str, tuple[Keyword, ...]] = {
 
 KEYWORDS: Mapping[str, Keyword] = {row.name: row for rows in GROUPS.values() for row in rows}
 #: Every name that a file may use, in lower case -> its row.
-SPELLINGS: Mapping[str, Keyword] = {
-    name: row for row in KEYWORDS.values() for name in (row.name, *row.aliases)
-}
+SPELLINGS: Mapping[str, Keyword] = {name: row for row in KEYWORDS.values() for name in (row.name, *row.aliases)}
 
 
 @dataclass(slots=True)
@@ -188,6 +182,11 @@ class Control:
     def single_run(self) -> bool:
         """Whether the defaults are run once, here, instead of a search."""
         return not self.values["run_workflow"]
+
+    @property
+    def without_script(self) -> bool:
+        """Whether a command stands in place of a script."""
+        return "command" in self.asked and "model_script" not in self.asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +211,11 @@ class Surroundings:
 
     def path(self, text: str) -> str:
         """Return a path; relative ones begin in the input file's folder."""
-        return str(self.file.absolute().parent / text)
+        return str(Path(os.path.abspath(self.file)).parent / text)  # (resolve() would follow links)
+
+    def paths(self, text: str) -> str:
+        """Return paths, separated as in `text`; empty ones are left out."""
+        return os.pathsep.join(self.path(part) for part in text.split(os.pathsep) if part)
 
 
 def read_control(
@@ -231,7 +234,7 @@ def read_control(
     if checked:
         _check_required(control, around.file, complaints)
     _check_together(control, around.file, complaints)
-    _check_use(control, around.file, complaints)
+    _check_use(control, around.file)
     return control
 
 
@@ -271,6 +274,8 @@ def _read(row: Keyword, assignment: Assignment, around: Surroundings, complaints
         if not text.strip():
             raise BadValue("has no value")
         value = row.type.read(text.strip())
+        if row.type.are_paths:
+            return around.paths(value)
         return around.path(value) if row.type.is_path else value
     except BadValue as error:
         assignment.complain(f"{assignment.target} {error}", around.file, complaints)
@@ -292,16 +297,30 @@ def _agree(group: list[Assignment], values: list[Any], file: Path, complaints: C
 
 def _check_required(control: Control, file: Path, complaints: Complaints) -> None:
     for row in KEYWORDS.values():
-        if row.required and row.name not in control.asked:
+        replaced = row.name == "model_script" and control.without_script
+        if row.required and row.name not in control.asked and not replaced:
             complaints.error(f"&control has no {row.name}: {row.help}", file)
+
+
+#: What `isolation = none` cannot do, and why.
+_OF_ANOTHER_PROCESS: Mapping[str, str] = {
+    "trial_timeout": "nothing can stop a trial",
+    **dict.fromkeys(("python_bin_path", "exec_python_module"), "the script runs in hpo's own Python"),
+    "supp_modules": "the environment is that of hpo itself",
+    "command": "there is no process to run it in",
+}
 
 
 def _check_together(control: Control, file: Path, complaints: Complaints) -> None:
     """Complain of keywords that do not go together."""
     values, given = control.values, control.given
-    if "trial_timeout" in given and values["isolation"] == "none":
-        message = "trial_timeout needs isolation = process; with none, nothing can stop a trial"
-        given["trial_timeout"].complain(message, file, complaints)
+    if values["isolation"] == "none":
+        for name, why in _OF_ANOTHER_PROCESS.items():
+            if name in given:
+                given[name].complain(f"{name} needs isolation = process; with none, {why}", file, complaints)
+    if "command" in given and values["runner"] not in ("auto", "command"):
+        message = f"command is run by runner = command; leave out runner = {values['runner']}, or command"
+        given["command"].complain(message, file, complaints)
     if "mem_per_cpu" in given and "mem_per_node" in given:
         given["mem_per_node"].complain("give mem_per_cpu or mem_per_node, not both", file, complaints)
 
@@ -312,16 +331,14 @@ def _has_effect(row: Keyword, control: Control) -> bool:
     return row.use is Use.BAYESIAN and control.values["workflow"] != "grid"
 
 
-def _check_use(control: Control, file: Path, complaints: Complaints) -> None:
+def _check_use(control: Control, file: Path) -> None:
     """Say what is given and has no effect here, or cannot be done by this version."""
     for name, assignment in control.given.items():
         row, value = KEYWORDS[name], control.values[name]
         where = (file, assignment.line) if assignment.line else (None, None)
-        if row.use is Use.NOT_YET:
-            complaints.warn(f"{name} is {row.use.value}; the script runs in the environment of hpo itself", *where)
-        elif row.use is Use.MISSING and value != row.default:
+        if row.use is Use.MISSING and value != row.default:
             control.unavailable.append(Complaint(f"{name} is {row.use.value}: {row.help}", *where))
-        elif row.available and value not in row.available and not (name == "workflow" and control.single_run):
+        elif row.available and value not in row.available:
             message = f"{name} = {value} is not available in this version, only {', '.join(row.available)}"
             control.unavailable.append(Complaint(message, *where))
         elif row.use in (Use.SCHEDULER, Use.NOTHING, Use.BAYESIAN) and not _has_effect(row, control):

@@ -62,17 +62,18 @@ class Reader:
         script = self._script(control)
         if to_run:
             self._complaints.errors += control.unavailable
-        if script is not None and inspect is not None:
+        scripted = script is not None or control.without_script
+        if scripted and inspect is not None:
             draft = self._result(text, control, defaults, space or ParameterSpace([]), script)
             inspect(draft, values_known, self._complaints)
         self._complaints.raise_errors()
-        assert space is not None and script is not None  # or there would have been a mistake
+        assert space is not None and scripted  # or there would have been a mistake
         if not to_run:
             self._complaints.warnings += control.unavailable
         return self._result(text, control, defaults, space, script)
 
     def _result(
-        self, text: bytes, control: Control, defaults: Mapping[str, Any], space: Space, script: Path
+        self, text: bytes, control: Control, defaults: Mapping[str, Any], space: Space, script: Path | None
     ) -> InputFile:
         return InputFile(
             path=self._file.absolute(),

@@ -53,25 +53,35 @@ class CommandRunner(IsolatedRunner):
 def filled(command: str, params: Mapping[str, Any]) -> list[str]:
     """The words of a command line with ``{name}`` replaced by values; ``{{`` and ``}}`` are braces.
 
-    A value stays within its word, whatever it contains. KeyError for a name that is not a parameter.
+    A value stays within its word, whatever it contains. Raises `EnvironmentFault` for a name that has no value, as a
+    parameter has none in a single run of the defaults.
     """
 
     def value(place: re.Match[str]) -> str:
-        return place[0][0] if place[1] is None else text(params[place[1]])
+        if place[1] is None:
+            return place[0][0]
+        if place[1] not in params:
+            raise environment.EnvironmentFault(f"command has {{{place[1]}}}, which has no value in this run")
+        return text(params[place[1]])
 
     return [_PLACE.sub(value, word) for word in shlex.split(command)]
+
+
+def places(command: str) -> list[str]:
+    """The names that `command` has in braces, each once. Raises `ValueError` when a quote is left open."""
+    words = shlex.split(command)
+    return list(dict.fromkeys(place[1] for word in words for place in _PLACE.finditer(word) if place[1] is not None))
 
 
 def command_errors(command: str, names: Iterable[str]) -> list[str]:
     """What is wrong with `command`, in sentences: quotes left open, nothing to run, names that are no parameters."""
     try:
-        words = shlex.split(command)
+        used = places(command)
     except ValueError as error:
         return [f"command cannot be split into words: {str(error).lower()}"]
-    if not words:
+    if not shlex.split(command):
         return ["command is empty"]
     known = set(names)
-    used = {place[1]: None for word in words for place in _PLACE.finditer(word) if place[1] is not None}
     unknown = [name for name in used if name not in known]
     return [f"command has {{{name}}}, which is no parameter.{did_you_mean(name, known)}" for name in unknown]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,19 @@ BOOTSTRAP = Path(__file__).with_name("bootstrap.R")
 _NOTHING_SET = ": it set neither candle_value_to_return nor val_to_return"
 
 
+def rscript(settings: Mapping[str, Any]) -> tuple[str, environment.Changes]:
+    """The Rscript for a script, and the changes to its environment. Raises `EnvironmentFault` when it is not there."""
+    changes = environment.modules(settings, "exec_r_module")
+    found = environment.which(["Rscript"], changes)
+    if found is None:
+        raise environment.EnvironmentFault("Rscript is not on PATH: install R, or name its module in exec_r_module")
+    folders = environment.words(settings.get("supp_r_libs"), os.pathsep)
+    if folders:
+        before = environment.applied(changes).get("R_LIBS")
+        changes = {**changes, "R_LIBS": os.pathsep.join([*folders, *([before] if before else [])])}
+    return found, changes
+
+
 class RScriptRunner(IsolatedRunner):
     """Starts Rscript for each trial; the hyperparameters travel through jsonlite."""
 
@@ -24,15 +38,7 @@ class RScriptRunner(IsolatedRunner):
 
     def launch(self) -> Launch:
         """Find Rscript, after the modules are loaded."""
-        changes = environment.modules(self.settings, "exec_r_module")
-        found = environment.which(["Rscript"], changes)
-        if found is None:
-            raise environment.EnvironmentFault("Rscript is not on PATH: install R, or name its module in exec_r_module")
-        self._rscript = found
-        folders = environment.words(self.settings.get("supp_r_libs"), os.pathsep)
-        if folders:
-            before = environment.applied(changes).get("R_LIBS")
-            changes = {**changes, "R_LIBS": os.pathsep.join([*folders, *([before] if before else [])])}
+        self._rscript, changes = rscript(self.settings)
         return Launch(changes=changes)
 
     def request(self, attempt: Attempt, files: Files) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import hpo
 
-from hpo import registry
+from hpo import pruners, registry
 from hpo.cli.keywords import as_markdown, as_text
 from hpo.errors import InputError
 from hpo.inputfile import InputFile, read
@@ -113,9 +114,14 @@ def test_a_note_says_what_a_local_search_ignores(tmp_path: Path) -> None:
     ]
 
 
-def test_a_single_run_needs_no_workflow_that_this_version_has(tmp_path: Path) -> None:
-    lines = "  workflow = bayesian\n  run_workflow = 0"
-    assert read_control(tmp_path, lines).single_run
+def test_a_keyword_that_nothing_reads_is_said_to_be_missing() -> None:
+    table = ROOT / "hpo" / "inputfile" / "keywords.py"
+    sources = [path for path in (ROOT / "hpo").rglob("*.py") if path != table and "shipped" not in path.parts]
+    read = {name for path in sources for name in re.findall(r"""["']([a-z_]+)["']""", path.read_text())}
+    read |= {f"pruner_{option}" for pruner in pruners.TABLE.values() for option in pruner.options}
+    unread = {name for name, row in KEYWORDS.items() if name not in read}
+    assert unread <= {name for name, row in KEYWORDS.items() if row.use in (Use.MISSING, Use.NOTHING)}
+    assert {"site", "stage", "keep", "dl_backend"} <= unread  # the search sees
 
 
 def test_names_are_unique_and_lower_case() -> None:
