@@ -78,7 +78,8 @@ def interactive_run(file: str, overrides: Sequence[str], options: Sequence[str])
         raise SchedulerError("there is no srun on PATH: leave out --interactive to run on this machine")
     terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
     again = [sys.executable, "-P", "-m", "hpo.cli", "run", file, *overrides, *options]
-    os.execvp("srun", ["srun", *request.resources(submission.checked.inputfile.control), *terminal, *again])
+    resources = request.resources(submission.checked.inputfile.control)
+    os.execvp("srun", ["srun", *resources, *terminal, *again])  # noqa: S606
 
 
 def single_run(file: str, overrides: Sequence[str], trial: str | None, *, debugger: bool) -> int:

@@ -42,8 +42,11 @@ def destination(
         choice = place.resolve(given.control["executor"])
         if choice.executor != "slurm":
             return Destination(choice.executor, choice.why)
-        for keyword, message in request.mistakes(given.control, given.given):
+        mistakes = list(request.mistakes(given.control, given.given))
+        for keyword, message in mistakes:
             complaints.error(message, *_where(given, keyword, file))
+        if mistakes:
+            return Destination("slurm", choice.why)
         if not commands.on_path("sbatch"):
             if to_run:
                 complaints.error(_NO_SBATCH, *_where(given, "executor", file))
@@ -53,8 +56,6 @@ def destination(
         if to_run:
             raise
         return Destination("slurm", notes=(Complaint(f"the limits of the cluster are not checked: {error}"),))
-    except ValueError:  # quotes that do not close, which was said
-        return Destination("slurm")
     for keyword, message in limits.excesses(given.control, _tasks(given, n_trials), cluster):
         complaints.error(message, *_where(given, keyword, file))
     return Destination("slurm", choice.why, cluster)

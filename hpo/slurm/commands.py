@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
 
 from hpo.errors import SchedulerError
 
@@ -16,8 +15,9 @@ PATIENCE_TO_SUBMIT = 180.0
 _PRESENTATION = ("SQUEUE_", "SINFO_", "SLURM_TIME_FORMAT", "SLURM_JSON", "SLURM_YAML")
 
 
-def ask(*command: str, patience: float = PATIENCE, environment: Mapping[str, str] | None = None) -> str:
+def ask(*command: str, patience: float | None = None) -> str:
     """Return what a command prints. Raises `SchedulerError` when it is not there, fails, or does not answer in time."""
+    patience = PATIENCE if patience is None else patience
     try:
         done = subprocess.run(
             command,
@@ -26,7 +26,7 @@ def ask(*command: str, patience: float = PATIENCE, environment: Mapping[str, str
             errors="replace",
             stdin=subprocess.DEVNULL,
             timeout=patience,
-            env=_plain(environment or {}),
+            env={name: value for name, value in os.environ.items() if not name.startswith(_PRESENTATION)},
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -50,8 +50,3 @@ def last_error(text: str) -> str:
 def on_path(command: str) -> bool:
     """Whether there is such a command."""
     return shutil.which(command) is not None
-
-
-def _plain(more: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_PRESENTATION)}
-    return {**kept, **more}

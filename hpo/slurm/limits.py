@@ -134,7 +134,7 @@ def _beyond_gpus(
     if kind not in partition.gpus and (kind or not partition.gpus):
         elsewhere = [p.name for p in others if kind in p.gpus]
         has = f"it has {', '.join(sorted(filter(None, partition.gpus))) or 'none'}"
-        hint = f"; queue = {elsewhere[0]} has it" if elsewhere else did_you_mean(kind, partition.gpus)
+        hint = f"; queue = {elsewhere[0]} has it" if elsewhere else f".{did_you_mean(kind, partition.gpus)}"
         yield "worker_type", f"no node of {where} has a GPU {kind!r}; {has}, and 'cpu' asks for none{hint}"
     elif count > max(partition.gpus[kind] if kind else max(partition.gpus.values()), 1):
         most = partition.gpus[kind] if kind else max(partition.gpus.values())

@@ -1,0 +1,367 @@
+"""On a real cluster: the same files as on a laptop, nodes that crash, jobs that end, and nothing lost or run twice.
+
+What takes minutes is begun before the first test and looked at in the last ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import support
+from slurm_bench import CLUSTER, Folder, end_jobs, run
+
+from hpo.liveness import read
+from hpo.results import View
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+#: Where the cluster keeps its files.
+RUN = Path(os.environ.get("HPO_TEST_CLUSTER", "/tmp/hpo-test-cluster"))
+
+#: Saves every 5 s, reports every second; needs torch, so that the states of its generators count.
+LONG = """
+import time
+import torch
+from hpo import training
+
+def run(hyperparams):
+    training.seed_everything(hyperparams["rng_seed"])
+    weights = torch.nn.Parameter(torch.zeros(50))
+    optimizer = torch.optim.Adam([weights], lr=0.05)
+    state = training.checkpoint.restore()
+    first = 1
+    if state is not None:
+        first = state["step"] + 1
+        with torch.no_grad():
+            weights.copy_(state["weights"])
+        optimizer.load_state_dict(state["optimizer"])
+    for step in range(first, hyperparams["steps"] + 1):
+        x = torch.randn(8, 50)
+        loss = ((x @ weights - x.sum(1)) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        time.sleep(hyperparams["pause"])
+        stop = training.report(step, loss.item())
+        training.checkpoint.save(
+            {"step": step, "weights": weights.detach(), "optimizer": optimizer.state_dict()}, step=step, every=5
+        )
+        if stop:
+            return loss.item()
+    return loss.item()
+"""
+STEPS, INTERVAL = 180, 5
+#: Each trial leaves a process behind, in a session of its own: linuxproc would not find it.
+LEAKY = """
+import subprocess, time
+
+def run(hyperparams):
+    subprocess.Popen(["sleep", "987"], start_new_session=True)
+    time.sleep(hyperparams["seconds"])
+    return hyperparams["x"] * 2.0
+"""
+
+
+def points(count: int) -> str:
+    return f"x = [{', '.join(map(str, range(count)))}]"
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def tasks_of(folder: Folder) -> set[str]:
+    """The tasks (17_0) whose workers have begun."""
+    identities = (read(folder.experiment.workers, name) for name in os.listdir(folder.experiment.workers))
+    return {identity.job_task for identity in identities if identity is not None}
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Iterator[Folder]:
+    """A trial of three minutes, in jobs of one minute, on a node that no other test touches."""
+    folder = Folder(tmp_path_factory.mktemp("long"))
+    control = "  walltime = 00:01:00\n  seed = 3\n  custom_sbatch_args = --nodelist=node1"
+    folder.write(LONG, "z = [1]", control, f"  steps = {STEPS}\n  pause = 1.0")
+    folder.submit()
+    yield folder
+    end_jobs(folder)
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory, long: Folder) -> Iterator[Folder]:
+    """An experiment on three nodes. One loses its power; of another the slurmd dies, while its old processes go on."""
+    folder = Folder(tmp_path_factory.mktemp("crashed"))
+    # More than half of a node's CPUs, so that each worker has a node of its own.
+    control = "  nworkers = 3\n  cpus_per_task = 5\n  custom_sbatch_args = --exclude=node1"
+    folder.write(LEAKY, points(30), control, "  seconds = 4.0")
+    folder.submit()
+    support.wait_for(lambda: len(tasks_of(folder)) == 3, 90)
+    run(str(CLUSTER / "crash"), "node4")
+    run(str(CLUSTER / "crash"), "node3", "slurmd")
+    yield folder
+    run(str(CLUSTER / "start"), timeout=120)
+    end_jobs(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _begun(long: Folder, crashed: Folder) -> None:
+    """What takes long is under way while the other tests run."""
+
+
+# -- the same as on a laptop -----------------------------------------------------------------------------------------
+
+
+def test_the_templates_give_on_the_cluster_what_they_give_here(tmp_path: Path, cluster: None) -> None:
+    """inputs/vae.in as it is, but for its size and a seed; both searches at once."""
+    words = ["vae.in", "epochs=1", "control.seed=7"]
+    there, here = Folder(tmp_path / "there"), Folder(tmp_path / "here")
+    here.environment["HPO_EXECUTOR"] = "local"
+    for folder in (there, here):
+        folder.hpo("import-template", "vae")
+    assert "JOB_ID=" in there.hpo("submit-job", *words).stdout
+    here.hpo("submit-job", *words)
+    there.wait_done(there.experiment.budget)
+    assert there.values() == here.values()
+
+
+def test_a_bayesian_search_proposes_on_the_cluster_what_it_proposes_here(tmp_path: Path, cluster: None) -> None:
+    there, here = Folder(tmp_path / "there"), Folder(tmp_path / "here")
+    here.environment["HPO_EXECUTOR"] = "local"
+    for folder in (there, here):
+        control = "  seed = 11\n  design_size = 4\n  propose_points = 2\n  max_iterations = 4\n"
+        file = folder.write(support.SQUARE, "x = real(-10, 10)", control)
+        file.write_text(file.read_text().replace("workflow = grid", "workflow = bayesian"))
+    there.hpo("submit-job", "model.in")
+    here.hpo("submit-job", "model.in")
+    there.wait_done(there.experiment.budget)
+    assert there.values() == here.values()
+
+
+def test_submitting_is_quick_and_leaves_nothing_on_the_login_node(folder: Folder) -> None:
+    folder.write(support.SQUARE, points(3), "  nworkers = 2\n  nthreads = 2\n  worker_type = v100\n  mem_per_cpu = 0.2")
+
+    def here() -> tuple[set[int], set[str]]:
+        """What runs of this experiment outside of the nodes, and the ports that are listened on."""
+        namespace = os.readlink("/proc/self/ns/pid")
+        ours = {pid for pid in support.processes_with(str(folder.path)) if _link(f"/proc/{pid}/ns/pid") == namespace}
+        return ours, {line.split()[4] for line in run("ss", "-lntuH").splitlines()}
+
+    before = here()
+    began = time.monotonic()
+    out = folder.hpo("submit-job", "model.in", "--parsable").stdout
+    assert time.monotonic() - began < 2 + 3  # and 3 for sbatch on a loaded machine
+    after = here()
+    assert after == before
+    name, _, job = out.strip().partition(";")
+    assert name == "X000"
+    assert job.isdigit()
+    shown = run("scontrol", "show", "job", f"{job}_0")
+    assert "TresPerNode=gres:gpu:v100:1" in shown
+    assert "CPUs/Task=2" in shown
+    assert "MinMemoryCPU=200M" in shown
+    folder.wait_done(3)
+    assert folder.values() == {0: 9, 1: 4, 2: 1}
+
+
+def test_a_dry_run_prints_the_script_and_takes_nothing(folder: Folder) -> None:
+    folder.write(support.SQUARE, points(3), "  nworkers = 2")
+    out = folder.hpo("submit-job", "model.in", "--dry-run").stdout
+    assert "sbatch --parsable --array=0-1 " in out
+    assert "#SBATCH --job-name=X000" in out
+    assert not (folder.path / "experiments").exists()
+
+
+def test_a_search_can_be_waited_for(folder: Folder) -> None:
+    folder.write(support.SQUARE, points(3), "  nworkers = 2")
+    out = folder.hpo("submit-job", "model.in", "--wait").stdout
+    assert "X000 finished: 3 trials, 3 completed" in out
+
+
+def test_two_workers_share_a_gpu(folder: Folder) -> None:
+    script = (
+        "import os, time\n\ndef run(hyperparams):\n    time.sleep(3)\n"
+        "    return {'val_loss': 1.0, 'job': os.environ['SLURM_JOB_ID'], 'gpus': os.environ['CUDA_VISIBLE_DEVICES']}\n"
+    )
+    folder.write(script, points(4), "  nworkers = 2\n  workers_per_gpu = 2\n  worker_type = k80")
+    folder.submit()
+    folder.wait_done(4)
+    rows = list(View(folder.experiment).rows())
+    assert len(tasks_of(folder)) == 1
+    workers = {attempt["worker"] for n in range(4) for attempt in View(folder.experiment).trial(n)["attempts"]}
+    assert len(workers) == 2
+    assert {row.metrics["gpus"] for row in rows} <= {"0", "1"}
+
+
+# -- many trials -----------------------------------------------------------------------------------------------------
+
+
+def test_thousands_of_trials_ask_slurm_no_more_than_few(folder: Folder, fakes: Callable[..., Path]) -> None:
+    """Counted by commands that stand before Slurm's own, on the nodes too: once a minute at most, whatever the number."""
+    room = fakes(squeue="real", sinfo="real", scontrol="real", sbatch="real", sacct="real", scancel="real")
+    folder.environment |= {"HPO_ASK_EVERY": "60", "PATH": os.environ["PATH"]}
+    folder.write(support.SQUARE, points(2000), "  nworkers = 8\n  isolation = none")
+    began = time.monotonic()
+    folder.submit()
+    folder.wait_done(2000, 240)
+    took = time.monotonic() - began
+    calls = Counter(line.split()[1] for line in (room / "calls").read_text().splitlines())
+    assert calls["sbatch"] == 1
+    assert calls["squeue"] <= 1 + took / 60
+    assert calls["scontrol"] <= 6  # all by the command that submitted: ping, the limits, the cluster's name
+    values = folder.values()
+    assert values == {n: (n - 3) ** 2 for n in range(2000)}
+
+
+# -- ends of jobs ----------------------------------------------------------------------------------------------------
+
+
+def test_requeued_cancelled_preempted_and_the_controller_restarted(folder: Folder) -> None:
+    """Also the array's last task, whose number is that of the array, is requeued alone."""
+    folder.write(LEAKY, points(30), "  nworkers = 4\n  custom_sbatch_args = --nodelist=node2", "  seconds = 2.0")
+    job = folder.submit()
+    support.wait_for(lambda: len(tasks_of(folder)) >= 3, 120)
+    last = max(tasks_of(folder))
+    run("scontrol", "requeue", last)
+    run("scancel", min(tasks_of(folder)))
+    os.kill(int((RUN / "slurmctld.pid").read_text()), signal.SIGKILL)
+    folder.wait_done(4)
+    subprocess.run([CLUSTER / "start"], env={**os.environ, "MAX_ARRAY_SIZE": "10"}, capture_output=True, timeout=120)
+    urgent = run("sbatch", "--parsable", "-p", "urgent", "-w", "node2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 3").strip()
+    support.wait_for(lambda: run("squeue", "-h", "-j", urgent, "-t", "all", "-o", "%T").strip() == "COMPLETED", 120)
+    folder.wait_done(30, 240)
+    assert folder.values() == {n: n * 2.0 for n in range(30)}
+    assert f"{job}_" in last
+    folder.nothing_left()
+
+
+def test_more_trials_than_an_array_may_have_tasks(folder: Folder) -> None:
+    """MaxArraySize is 10 since the controller was restarted: ten arrays, one after the other."""
+    assert "= 10\n" in subprocess.run("scontrol show config | grep MaxArraySize", shell=True, capture_output=True, text=True).stdout
+    folder.write(support.SQUARE, points(95), "  nworkers = 8\n  array = trials")
+    folder.submit()
+    assert len(list((folder.path / "experiments/last/jobs").iterdir())) == 10
+    folder.wait_done(95, 300)
+    assert folder.values() == {n: (n - 3) ** 2 for n in range(95)}
+    assert len(tasks_of(folder)) == 95
+
+
+def test_a_cancelled_search_stops_at_once_and_goes_on_later(folder: Folder) -> None:
+    folder.write(LEAKY, points(6), "  nworkers = 2", "  seconds = 3.0")
+    folder.submit()
+    support.wait_for(lambda: len(folder.counts()) >= 2, 120)
+    out = folder.hpo("cancel").stdout
+    assert "trials are done and stay" in out
+    assert folder.status()["state"] == "stopped"
+    folder.nothing_left()
+    assert "JOB_ID=" in folder.hpo("resume").stdout
+    folder.wait_done(6)
+    folder.values()
+    assert "nothing is left" in folder.hpo("resume").stdout
+
+
+def test_resuming_what_runs_submits_nothing(folder: Folder) -> None:
+    folder.write(LEAKY, points(4), "  nworkers = 2", "  seconds = 4.0")
+    job = folder.submit()
+    out = folder.hpo("resume").stdout
+    assert f"its jobs are there already: {job}" in out
+    folder.wait_done(4)
+
+
+# -- mistakes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("control", "words"),
+    [
+        ("  queue = mian", ["model.in:4", "no partition 'mian'", "Did you mean 'main'?"]),
+        ("  queue = short\n  walltime = 10:00:00", ["model.in:5", "longer than partition short allows, 00:05:00", "main"]),
+        ("  worker_type = p100", ["model.in:4", "'p100'", "k80, v100", "'cpu'"]),
+        ("  worker_type = v100\n  gpus_per_trial = 3", ["model.in:5", "3 GPUs", "2"]),
+        ("  mem_per_node = 90", ["model.in:4", "90 GB", "8 GB"]),
+        ("  nthreads = 20", ["model.in:4", "20 CPUs", "8"]),
+        ("  mem_per_cpu = 1\n  custom_sbatch_args = --mem=2G", ["one form of the memory"]),
+        ("  walltime = 00:02:00\n  custom_sbatch_args = -t 5", ["walltime and --time", "give one of them"]),
+        ("  custom_sbatch_args = --array=0-3", ["cannot have --array", "nworkers"]),
+        ("  custom_sbatch_args = \"--comment='x\"", ["cannot be read"]),
+    ],
+)
+def test_what_the_cluster_will_not_take_is_said_before_it_is_asked(folder: Folder, control: str, words: list[str]) -> None:
+    folder.write(support.SQUARE, points(3), control)
+    for verb in ("check", "submit-job"):
+        said = folder.hpo(verb, "model.in", code=2).stderr
+        assert all(word in said for word in words), said
+    assert not (folder.path / "experiments").exists()
+
+
+def test_a_refusal_of_sbatch_is_told_with_what_helps(folder: Folder) -> None:
+    folder.write(support.SQUARE, points(3), "  custom_sbatch_args = --constraint=nosuchfeature")
+    said = folder.hpo("submit-job", "model.in", code=1).stderr
+    assert "Invalid feature specification" in said
+    assert "hpo resume X000" in said
+
+
+def test_a_folder_that_the_nodes_do_not_see_is_told_by_status(folder: Folder) -> None:
+    """Something else is mounted there on every node, as if the login node's disk were not shared."""
+    folder.write(support.SQUARE, points(3), "  nworkers = 2\n  custom_sbatch_args = --nodelist=node2")
+    init = (RUN / "node2" / "init.pid").read_text().strip()
+    inside = ["nsenter", "--target", init, "--mount", "--"]
+    run(*inside, "mount", "-t", "tmpfs", "none", str(folder.path))
+    try:
+        folder.submit()
+        support.wait_for(lambda: "writable, on the compute nodes?" in folder.hpo("status").stdout, 60)
+        assert folder.status()["state"] == "interrupted"
+    finally:
+        run(*inside, "umount", str(folder.path))
+
+
+def test_a_batch_script_that_fails_is_told_by_status(folder: Folder) -> None:
+    folder.write(support.SQUARE, points(3), "  nworkers = 2")
+    folder.submit("--executor", "slurm")
+    folder.wait_done(3)
+    script = folder.path / "experiments/last/submit.sbatch"
+    script.write_text(script.read_text().replace("exec ", "exec /no/such"))
+    job = run("sbatch", "--parsable", str(script)).strip()
+    record = json.loads(next((folder.path / "experiments/last/jobs").iterdir()).read_text())
+    (folder.path / f"experiments/last/jobs/{job}").write_text(json.dumps({**record, "id": job, "asked": 0}))
+    support.wait_for(lambda: "exit code 127" in folder.hpo("status").stdout, 60)
+
+
+# -- what was begun first ------------------------------------------------------------------------------------------
+
+
+def test_a_crashed_node_and_a_lost_slurmd_lose_nothing(crashed: Folder) -> None:
+    crashed.wait_done(30, 240)
+    assert crashed.values() == {n: n * 2.0 for n in range(30)}
+    run(str(CLUSTER / "start"), timeout=120)
+    crashed.nothing_left()
+    attempts = [a for n in range(30) for a in View(crashed.experiment).trial(n)["attempts"]]
+    assert any("lost" in attempt["outcome"] for attempt in attempts)
+
+
+def test_three_minutes_in_jobs_of_one_minute(long: Folder, tmp_path: Path) -> None:
+    """At most a checkpoint interval is lost, and the loss curve is that of an uninterrupted run, to the last bit."""
+    whole = Folder(tmp_path)
+    whole.environment["HPO_EXECUTOR"] = "local"
+    whole.write(LONG, "z = [1]", "  seed = 3", f"  steps = {STEPS}\n  pause = 0.0")
+    whole.hpo("submit-job", "model.in")
+    long.wait_done(1, 360)
+    expected = dict(View(whole.experiment).trial(0)["reports"])
+    trial = View(long.experiment).trial(0)
+    assert dict(trial["reports"]) == expected
+    assert all(value == expected[step] for step, value in trial["reports"])  # what ran twice, too
+    assert long.values() == whole.values()
+    assert len(trial["attempts"]) >= 3
+    assert all(attempt["outcome"] in ("paused", "completed") for attempt in trial["attempts"])
+    assert len(trial["reports"]) <= STEPS + INTERVAL * (len(trial["attempts"]) - 1)
+    long.nothing_left()

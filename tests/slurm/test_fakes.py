@@ -1,0 +1,391 @@
+"""Slurm's commands at their worst, and what is concluded from them. No cluster is needed: fakes answer from PATH."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import support
+
+from hpo import liveness
+from hpo.deadline import LAST, LEAD, Deadline
+from hpo.errors import SchedulerError
+from hpo.liveness import Liveness, Vitality
+from hpo.slurm import place, queue, request, script
+from hpo.slurm.board import Board
+from hpo.slurm.place import Incarnation
+from hpo.slurm.queue import Queue, Task
+from hpo.slurm.request import Array
+from hpo.trial import Interrupt
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="optional: Slurm is Linux's")
+CLUSTER = "faraway"
+SUBMIT = ("submit-job", "model.in", "--executor", "slurm")
+
+
+def row(name: str, state: str = "RUNNING", restarts: int = 0, reason: str = "None", left: str = "9:00") -> str:
+    """A line of squeue."""
+    job, _, index = name.partition("_")
+    cells = [job, index or "N/A", state, str(restarts), left, "0", "node1", reason]
+    return "".join(cell.ljust(width) for cell, width in zip(cells, queue._COLUMNS.values(), strict=True)) + "\n"
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is on the cluster, outside of any job."""
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", CLUSTER)
+    queue.cluster_name.cache_clear()
+
+
+@pytest.fixture
+def worker(tmp_path: Path, here: None) -> Path:
+    """The folder `workers` with the record of `w`, which runs as task 17_3 on a host that cannot be seen from here."""
+    folder = tmp_path / "X000" / "workers"
+    folder.mkdir(parents=True)
+    identity = liveness.Identity.of_this_process("slurm")
+    liveness.write(folder, replace(identity, id="w", boot_id="another", cluster=CLUSTER, job_task="17_3"))
+    return folder
+
+
+class Eyes:
+    """A reader that looks again, as often as wanted, with questions as fast as they may come."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("hpo.slurm.board.ASK_EVERY", 0.0)
+        monkeypatch.setattr("hpo.slurm.board._LOOK_EVERY", 0.0)
+        self._liveness = Liveness(folder, kill=False)
+
+    def look(self) -> Vitality:
+        return self._liveness.of("w")
+
+
+@pytest.fixture
+def eyes(worker: Path, monkeypatch: pytest.MonkeyPatch) -> Eyes:
+    return Eyes(worker, monkeypatch)
+
+
+# -- who is alive ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (row("17_3"), Vitality.ALIVE),
+        (row("17_3", "COMPLETING"), Vitality.ALIVE),
+        (row("17_3", "SUSPENDED"), Vitality.ALIVE),
+        (row("17_3", "PENDING"), Vitality.UNKNOWN),
+        (row("17_2") + row("17_30") + row("170_3"), Vitality.DEAD),
+        ("", Vitality.DEAD),
+        (row("17_3", "PENDING", restarts=1, reason="BeginTime"), Vitality.DEAD),
+        (row("17_3", "RUNNING", restarts=1), Vitality.DEAD),
+        (row("17_3", "NODE_FAIL"), Vitality.DEAD),
+        (row("17_3", "TIMEOUT", reason="TimeLimit"), Vitality.DEAD),
+    ],
+)
+def test_a_job_lives_as_squeue_says(tmp_path: Path, fakes: Callable[..., Path], eyes: Eyes, answer: str, verdict: Vitality) -> None:
+    (tmp_path / "answer").write_text(answer)
+    fakes(squeue=f"say {tmp_path / 'answer'}")
+    assert eyes.look() is verdict
+
+
+@pytest.mark.parametrize("behaviour", ["socket", "down", "garbage", "refuse Invalid user", "hang"])
+def test_no_answer_says_nothing(fakes: Callable[..., Path], eyes: Eyes, monkeypatch: pytest.MonkeyPatch, behaviour: str) -> None:
+    monkeypatch.setattr("hpo.slurm.commands.PATIENCE", 0.5)
+    fakes(squeue=behaviour)
+    assert eyes.look() is Vitality.UNKNOWN
+    assert eyes.look() is Vitality.UNKNOWN
+
+
+def test_an_answer_from_before_the_worker_was_known_does_not_kill_it(worker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cached answer does not show a worker that began after it."""
+    board = Board(worker.parent / "scheduler", ask=lambda: Queue(CLUSTER, {}), every=0)
+    assert board.answer() is not None
+    monkeypatch.setattr("hpo.slurm.board.ASK_EVERY", 1000.0)
+    assert Liveness(worker, kill=False).of("w") is Vitality.UNKNOWN
+
+
+def test_another_cluster_does_not_know_the_job(fakes: Callable[..., Path], eyes: Eyes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", "nearby")
+    queue.cluster_name.cache_clear()
+    (tmp_path / "answer").write_text("")
+    fakes(squeue=f"say {tmp_path / 'answer'}")
+    assert eyes.look() is Vitality.UNKNOWN
+
+
+def test_a_requeued_job_knows_by_itself_that_its_first_start_is_over(worker: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    fakes(squeue="hang")
+    for name, value in {"JOB_ID": "20", "ARRAY_JOB_ID": "17", "ARRAY_TASK_ID": "3", "RESTART_COUNT": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert Liveness(worker, kill=False).of("w") is Vitality.DEAD
+
+
+def test_dead_once_is_dead_for_all_who_come_later(worker: Path, eyes: Eyes, fakes: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "answer").write_text(row("17_3", "NODE_FAIL"))
+    room = fakes(squeue=f"say {tmp_path / 'answer'}")
+    assert eyes.look() is Vitality.DEAD
+    calls = (room / "calls").read_text()
+    later = Liveness(worker, kill=False)
+    assert later.of("w") is Vitality.DEAD
+    assert later.reason("w") == "NODE_FAIL"
+    assert (room / "calls").read_text() == calls
+
+
+# -- how often squeue is asked ---------------------------------------------------------------------------------------
+
+
+def test_many_readers_share_one_question(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def ask() -> Queue:
+        asked.append(1)
+        return Queue(CLUSTER, {"17_0": Task("17_0", "RUNNING", 0, 60, "node1", "")})
+
+    for _ in range(20):
+        answer = Board(tmp_path / "scheduler", ask=ask, every=60).answer()
+        assert answer is not None
+        assert answer.tasks["17_0"].left == 60
+    assert len(asked) == 1
+
+
+def test_questions_that_fail_become_rarer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpo.slurm.board._LOOK_EVERY", 0.0)
+    asked: list[float] = []
+
+    def ask() -> Queue:
+        asked.append(time.monotonic())
+        raise SchedulerError("Socket timed out")
+
+    board = Board(tmp_path / "scheduler", ask=ask, every=0.2)
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        assert board.answer() is None
+        time.sleep(0.01)
+    assert board.trouble == "Socket timed out"
+    assert 3 <= len(asked) <= 6  # after 0.4, 0.8, 1.6 s and so on; without that it would be 20
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("9:59", 599), ("1:00:00", 3600), ("2-03:00:05", 183605), ("1-02", 93600), ("5", 300), ("UNLIMITED", None), ("INVALID", None)],
+)
+def test_times_as_slurm_writes_them(text: str, wanted: int | None) -> None:
+    assert queue.seconds(text) == wanted
+
+
+# -- where to run ----------------------------------------------------------------------------------------------------
+
+
+def test_without_slurm_the_workers_run_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert place.resolve("auto", {}).executor == "local"
+
+
+@pytest.mark.parametrize("behaviour", ["down", "refuse Could not establish a configuration source"])
+def test_a_slurm_that_is_installed_here_and_does_not_run_is_passed_over(
+    fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, behaviour: str
+) -> None:
+    fakes(sbatch="down", scontrol=behaviour)
+    (tmp_path / "slurm.conf").write_text("ClusterName=x\nSlurmctldHost=localhost(127.0.0.1)\n")
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+    choice = place.resolve("auto", {})
+    assert choice.executor == "local"
+    assert "Slurm is installed here" in choice.why
+
+
+def test_a_cluster_that_does_not_answer_is_told_with_what_to_do(
+    fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    support.write_input(tmp_path, support.SQUARE, "x = [1, 2]")
+    fakes(sbatch="down", scontrol="down")
+    (tmp_path / "slurm.conf").write_text("SlurmctldHost=head.example.org\n")
+    done = support.hpo("submit-job", "model.in", cwd=tmp_path, HPO_EXECUTOR="", SLURM_CONF=str(tmp_path / "slurm.conf"))
+    assert done.returncode == 1
+    assert "slurmctld on head.example.org does not answer" in done.stderr
+    assert "--executor local" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_sbatch_slurm_cannot_be_asked_for(tmp_path: Path) -> None:
+    support.write_input(tmp_path, support.SQUARE, "x = [1, 2]")
+    (tmp_path / "bin").mkdir()
+    done = support.hpo(*SUBMIT, cwd=tmp_path, PATH=str(tmp_path / "bin"))
+    assert done.returncode == 2
+    assert "there is no sbatch on PATH: run this on a login node" in done.stderr
+
+
+# -- submitting ------------------------------------------------------------------------------------------------------
+
+CONFIG = "ClusterName = faraway\nMaxArraySize = 1001\nMaxJobCount = 10000\nKillWait = 30 sec\n"
+
+
+@pytest.fixture
+def site(tmp_path: Path, fakes: Callable[..., Path]) -> Callable[..., Path]:
+    """A cluster with one partition, whose commands can be told to misbehave."""
+    (tmp_path / "config").write_text(CONFIG)
+    (tmp_path / "partitions").write_text("batch*|1-00:00:00|16|64000|gpu:k80:4(S:0-1),lscratch:800\n")
+    (tmp_path / "number").write_text("17;faraway\n")
+    (tmp_path / "nothing").write_text("")
+    support.write_input(tmp_path, support.SQUARE, "x = [1, 2, 3]", "  nworkers = 2")
+
+    def make(**behaviours: str) -> Path:
+        usual = {
+            "scontrol": f"say {tmp_path / 'config'}",
+            "sinfo": f"say {tmp_path / 'partitions'}",
+            "sbatch": f"say {tmp_path / 'number'}",
+            "squeue": f"say {tmp_path / 'nothing'}",
+            "scancel": f"say {tmp_path / 'nothing'}",
+        }
+        return fakes(**{**usual, **behaviours})
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("refusal", "remedy"),
+    [
+        ("Batch job submission failed: Invalid account or account/partition combination specified", "project ="),
+        ("Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size)", "custom_sbatch_args"),
+        ("Slurm temporarily unable to accept job, sleeping and retrying", "try again later"),
+        ("Batch job submission failed: Socket timed out on send/recv operation", "squeue --me"),
+    ],
+)
+def test_a_refusal_names_what_helps(tmp_path: Path, site: Callable[..., Path], refusal: str, remedy: str) -> None:
+    site(sbatch=f"refuse {refusal}")
+    done = support.hpo(*SUBMIT, cwd=tmp_path)
+    assert done.returncode == 1
+    assert refusal.rpartition("error: ")[2] in done.stderr
+    assert remedy in done.stderr
+    assert "hpo resume X000" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_right_after_the_submission_and_without_an_answer(tmp_path: Path, site: Callable[..., Path]) -> None:
+    site(squeue="socket")
+    done = support.hpo(*SUBMIT, "--parsable", cwd=tmp_path)
+    assert done.stdout == "X000;17\n", done.stderr
+    document = support.status(tmp_path)
+    assert document["state"] == "running"
+    assert [job["state"] for job in document["jobs"]] == ["SUBMITTED", "SUBMITTED"]
+
+
+def test_slow_answers_are_waited_for(tmp_path: Path, site: Callable[..., Path]) -> None:
+    room = site()
+    (room / "sinfo").unlink()
+    (room / "sinfo").write_text(f"#!/bin/sh\nsleep 2\ncat '{tmp_path / 'partitions'}'\n")
+    (room / "sinfo").chmod(0o755)
+    assert support.hpo(*SUBMIT, cwd=tmp_path).returncode == 0
+
+
+# -- the batch script ------------------------------------------------------------------------------------------------
+
+CONTROL = {
+    "nworkers": 4, "nthreads": 2, "walltime": 5400, "mem_per_cpu": 7.5, "mem_per_node": None, "cpus_per_task": None,
+    "worker_type": "k80", "gpus_per_trial": None, "workers_per_gpu": None, "queue": "gpu", "project": "my project",
+    "custom_sbatch_args": "--gres=lscratch:10 --constraint='a|b' -t 30", "mail": None, "array": "workers", "workflow": "grid",
+}  # fmt: skip
+
+
+def test_the_script_is_quoted_and_says_what_was_asked(tmp_path: Path) -> None:
+    folder = tmp_path / "it's 100% $HOME; `ls`"
+    text = script.render(CONTROL, folder, Array((0, 1, 2, 5), at_once=2), 30)
+    assert "#SBATCH --array=0-2,5%2\n" in text
+    assert "#SBATCH --gres=gpu:k80:1,lscratch:10\n" in text  # of two --gres sbatch would take the last alone
+    assert "#SBATCH --mem-per-cpu=7500M\n" in text
+    assert "#SBATCH '--account=my project'\n" in text
+    assert "--time=" not in text  # custom_sbatch_args has it
+    assert "+ 1800 ))" in text
+    assert "100%% $HOME" in text
+    bash = shutil.which("bash")
+    assert bash is not None
+    (tmp_path / "script").write_text(text)
+    assert support.subprocess.run([bash, "-n", tmp_path / "script"]).returncode == 0
+
+
+def test_arrays_are_split_at_the_largest_that_the_site_allows() -> None:
+    assert [array.option for array in request.worker_arrays(25, 10)] == ["0-9", "0-9", "0-4"]
+    arrays = request.trial_arrays([0, 1, 2, 11, 12, 95], 10, 4)
+    assert [(array.first, array.option) for array in arrays] == [(0, "0-2"), (10, "1-2"), (90, "5")]
+
+
+# -- the end of a job ------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_script_is_asked_to_save_in_time_and_ended_at_last() -> None:
+    clock = Clock()
+    deadline = Deadline(clock.now + 3600, clock=clock)
+    assert deadline.interrupt() is None
+    clock.now += 3600 - LEAD
+    assert deadline.interrupt() is Interrupt.PAUSE
+    clock.now += LEAD - LAST
+    assert deadline.interrupt() is Interrupt.END
+
+
+def test_no_trial_is_taken_that_cannot_reach_its_checkpoint() -> None:
+    clock = Clock()
+    deadline = Deadline(clock.now + 3600, clock=clock)
+    for seconds in (500, 700, 600):
+        deadline.note(seconds)
+    clock.now += 3600 - LEAD - 650
+    assert deadline.has_room()
+    clock.now += 100
+    assert not deadline.has_room()
+
+
+def test_a_warning_is_believed_only_where_it_contradicts() -> None:
+    """Slurm warns up to a minute early: of an end that fits, nothing is given away."""
+    clock = Clock()
+    deadline = Deadline(clock.now + 170, warning=120, clock=clock)
+    deadline.warned()
+    assert deadline.left == 170
+    deadline = Deadline(clock.now + 3600, warning=120, clock=clock)
+    deadline.warned()
+    assert deadline.left == 120
+
+
+def test_sigterm_leaves_what_the_site_leaves() -> None:
+    clock = Clock()
+    deadline = Deadline(clock.now + 3600, kill_wait=30, clock=clock)
+    deadline.terminated()
+    assert deadline.interrupt() is Interrupt.PAUSE
+    clock.now += 30 - LAST
+    assert deadline.interrupt() is Interrupt.END
+
+
+def test_an_end_that_was_moved_is_learnt_from_squeue() -> None:
+    clock = Clock()
+    answers = [None, 7200.0]
+    deadline = Deadline(clock.now + 3600, told=lambda: answers.pop(0), clock=clock)
+    deadline.look()
+    assert len(answers) == 2  # nobody asks when the end is far
+    clock.now += 3500
+    deadline.look()
+    deadline.look()
+    assert deadline.left == 7200
+
+
+def test_a_task_is_told_from_its_array() -> None:
+    """The SLURM_JOB_ID of the last task is the array's: what is done to it is done to all."""
+    environ = {"SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "3", "SLURM_CLUSTER_NAME": "c"}
+    assert Incarnation.here(environ) == Incarnation("c", "17_3", 0)
+    assert Incarnation.here({**environ, "SLURM_RESTART_COUNT": "2"}) == Incarnation("c", "17_3", 2)
+    assert Incarnation.here({}) is None
+
+
+def test_records_are_json(worker: Path) -> None:
+    assert json.loads((worker / "w").read_text())["job_task"] == "17_3"
