@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -149,7 +150,7 @@ def test_a_bayesian_search_proposes_on_the_cluster_what_it_proposes_here(tmp_pat
 
 
 def test_submitting_is_quick_and_leaves_nothing_on_the_login_node(folder: Folder) -> None:
-    folder.write(support.SQUARE, points(3), "  nworkers = 2\n  nthreads = 2\n  worker_type = v100\n  mem_per_cpu = 0.2")
+    folder.write(support.SQUARE, points(3), "  nworkers = 2\n  nthreads = 2\n  worker_type = k80\n  mem_per_cpu = 0.2")
 
     def here() -> tuple[set[int], set[str]]:
         """What runs of this experiment outside of the nodes, and the ports that are listened on."""
@@ -167,7 +168,7 @@ def test_submitting_is_quick_and_leaves_nothing_on_the_login_node(folder: Folder
     assert name == "X000"
     assert job.isdigit()
     shown = run("scontrol", "show", "job", f"{job}_0")
-    assert "TresPerNode=gres:gpu:v100:1" in shown
+    assert "TresPerNode=gres:gpu:k80:1" in shown
     assert "CPUs/Task=2" in shown
     assert "MinMemoryCPU=200M" in shown
     folder.wait_done(3)
@@ -207,7 +208,7 @@ def test_two_workers_share_a_gpu(folder: Folder) -> None:
 
 
 def test_thousands_of_trials_ask_slurm_no_more_than_few(folder: Folder, fakes: Callable[..., Path]) -> None:
-    """Counted by commands that stand before Slurm's own, on the nodes too: once a minute at most, whatever the number."""
+    """Counted by commands that stand before Slurm's own, also on the nodes: once a minute at most."""
     room = fakes(squeue="real", sinfo="real", scontrol="real", sbatch="real", sacct="real", scancel="real")
     folder.environment |= {"HPO_ASK_EVERY": "60", "PATH": os.environ["PATH"]}
     folder.write(support.SQUARE, points(2000), "  nworkers = 8\n  isolation = none")
@@ -237,7 +238,9 @@ def test_requeued_cancelled_preempted_and_the_controller_restarted(folder: Folde
     os.kill(int((RUN / "slurmctld.pid").read_text()), signal.SIGKILL)
     folder.wait_done(4)
     subprocess.run([CLUSTER / "start"], env={**os.environ, "MAX_ARRAY_SIZE": "10"}, capture_output=True, timeout=120)
-    urgent = run("sbatch", "--parsable", "-p", "urgent", "-w", "node2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 3").strip()
+    urgent = run(
+        "sbatch", "--parsable", "-p", "urgent", "-w", "node2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 3"
+    ).strip()
     support.wait_for(lambda: run("squeue", "-h", "-j", urgent, "-t", "all", "-o", "%T").strip() == "COMPLETED", 120)
     folder.wait_done(30, 240)
     assert folder.values() == {n: n * 2.0 for n in range(30)}
@@ -247,7 +250,7 @@ def test_requeued_cancelled_preempted_and_the_controller_restarted(folder: Folde
 
 def test_more_trials_than_an_array_may_have_tasks(folder: Folder) -> None:
     """MaxArraySize is 10 since the controller was restarted: ten arrays, one after the other."""
-    assert "= 10\n" in subprocess.run("scontrol show config | grep MaxArraySize", shell=True, capture_output=True, text=True).stdout
+    assert re.search(r"MaxArraySize\s*= 10\n", run("scontrol", "show", "config"))
     folder.write(support.SQUARE, points(95), "  nworkers = 8\n  array = trials")
     folder.submit()
     assert len(list((folder.path / "experiments/last/jobs").iterdir())) == 10
@@ -285,7 +288,10 @@ def test_resuming_what_runs_submits_nothing(folder: Folder) -> None:
     ("control", "words"),
     [
         ("  queue = mian", ["model.in:4", "no partition 'mian'", "Did you mean 'main'?"]),
-        ("  queue = short\n  walltime = 10:00:00", ["model.in:5", "longer than partition short allows, 00:05:00", "main"]),
+        (
+            "  queue = short\n  walltime = 10:00:00",
+            ["model.in:5", "partition short allows, 00:05:00", "main"],
+        ),
         ("  worker_type = p100", ["model.in:4", "'p100'", "k80, v100", "'cpu'"]),
         ("  worker_type = v100\n  gpus_per_trial = 3", ["model.in:5", "3 GPUs", "2"]),
         ("  mem_per_node = 90", ["model.in:4", "90 GB", "8 GB"]),
@@ -293,10 +299,10 @@ def test_resuming_what_runs_submits_nothing(folder: Folder) -> None:
         ("  mem_per_cpu = 1\n  custom_sbatch_args = --mem=2G", ["one form of the memory"]),
         ("  walltime = 00:02:00\n  custom_sbatch_args = -t 5", ["walltime and --time", "give one of them"]),
         ("  custom_sbatch_args = --array=0-3", ["cannot have --array", "nworkers"]),
-        ("  custom_sbatch_args = \"--comment='x\"", ["cannot be read"]),
+        ('  custom_sbatch_args = "--comment=\'x"', ["cannot be read"]),
     ],
 )
-def test_what_the_cluster_will_not_take_is_said_before_it_is_asked(folder: Folder, control: str, words: list[str]) -> None:
+def test_what_the_cluster_will_not_take_is_said_before(folder: Folder, control: str, words: list[str]) -> None:
     folder.write(support.SQUARE, points(3), control)
     for verb in ("check", "submit-job"):
         said = folder.hpo(verb, "model.in", code=2).stderr

@@ -90,21 +90,27 @@ def eyes(worker: Path, monkeypatch: pytest.MonkeyPatch) -> Eyes:
         (row("17_3", "TIMEOUT", reason="TimeLimit"), Vitality.DEAD),
     ],
 )
-def test_a_job_lives_as_squeue_says(tmp_path: Path, fakes: Callable[..., Path], eyes: Eyes, answer: str, verdict: Vitality) -> None:
+def test_a_job_lives_as_squeue_says(
+    tmp_path: Path, fakes: Callable[..., Path], eyes: Eyes, answer: str, verdict: Vitality
+) -> None:
     (tmp_path / "answer").write_text(answer)
     fakes(squeue=f"say {tmp_path / 'answer'}")
     assert eyes.look() is verdict
 
 
 @pytest.mark.parametrize("behaviour", ["socket", "down", "garbage", "refuse Invalid user", "hang"])
-def test_no_answer_says_nothing(fakes: Callable[..., Path], eyes: Eyes, monkeypatch: pytest.MonkeyPatch, behaviour: str) -> None:
+def test_no_answer_says_nothing(
+    fakes: Callable[..., Path], eyes: Eyes, monkeypatch: pytest.MonkeyPatch, behaviour: str
+) -> None:
     monkeypatch.setattr("hpo.slurm.commands.PATIENCE", 0.5)
     fakes(squeue=behaviour)
     assert eyes.look() is Vitality.UNKNOWN
     assert eyes.look() is Vitality.UNKNOWN
 
 
-def test_an_answer_from_before_the_worker_was_known_does_not_kill_it(worker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_from_before_the_worker_was_known_does_not_kill_it(
+    worker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A cached answer does not show a worker that began after it."""
     board = Board(worker.parent / "scheduler", ask=lambda: Queue(CLUSTER, {}), every=0)
     assert board.answer() is not None
@@ -112,7 +118,9 @@ def test_an_answer_from_before_the_worker_was_known_does_not_kill_it(worker: Pat
     assert Liveness(worker, kill=False).of("w") is Vitality.UNKNOWN
 
 
-def test_another_cluster_does_not_know_the_job(fakes: Callable[..., Path], eyes: Eyes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_cluster_does_not_know_the_job(
+    fakes: Callable[..., Path], eyes: Eyes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SLURM_CLUSTER_NAME", "nearby")
     queue.cluster_name.cache_clear()
     (tmp_path / "answer").write_text("")
@@ -120,14 +128,18 @@ def test_another_cluster_does_not_know_the_job(fakes: Callable[..., Path], eyes:
     assert eyes.look() is Vitality.UNKNOWN
 
 
-def test_a_requeued_job_knows_by_itself_that_its_first_start_is_over(worker: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_requeued_job_knows_by_itself_that_its_first_start_is_over(
+    worker: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     fakes(squeue="hang")
     for name, value in {"JOB_ID": "20", "ARRAY_JOB_ID": "17", "ARRAY_TASK_ID": "3", "RESTART_COUNT": "1"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     assert Liveness(worker, kill=False).of("w") is Vitality.DEAD
 
 
-def test_dead_once_is_dead_for_all_who_come_later(worker: Path, eyes: Eyes, fakes: Callable[..., Path], tmp_path: Path) -> None:
+def test_dead_once_is_dead_for_all_who_come_later(
+    worker: Path, eyes: Eyes, fakes: Callable[..., Path], tmp_path: Path
+) -> None:
     (tmp_path / "answer").write_text(row("17_3", "NODE_FAIL"))
     room = fakes(squeue=f"say {tmp_path / 'answer'}")
     assert eyes.look() is Vitality.DEAD
@@ -174,7 +186,15 @@ def test_questions_that_fail_become_rarer(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [("9:59", 599), ("1:00:00", 3600), ("2-03:00:05", 183605), ("1-02", 93600), ("5", 300), ("UNLIMITED", None), ("INVALID", None)],
+    [
+        ("9:59", 599),
+        ("1:00:00", 3600),
+        ("2-03:00:05", 183605),
+        ("1-02", 93600),
+        ("5", 300),
+        ("UNLIMITED", None),
+        ("INVALID", None),
+    ],
 )
 def test_times_as_slurm_writes_them(text: str, wanted: int | None) -> None:
     assert queue.seconds(text) == wanted
@@ -252,7 +272,10 @@ def site(tmp_path: Path, fakes: Callable[..., Path]) -> Callable[..., Path]:
     ("refusal", "remedy"),
     [
         ("Batch job submission failed: Invalid account or account/partition combination specified", "project ="),
-        ("Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size)", "custom_sbatch_args"),
+        (
+            "Job violates accounting/QOS policy (job submit limit, user's size)",
+            "custom_sbatch_args",
+        ),
         ("Slurm temporarily unable to accept job, sleeping and retrying", "try again later"),
         ("Batch job submission failed: Socket timed out on send/recv operation", "squeue --me"),
     ],
@@ -289,7 +312,8 @@ def test_slow_answers_are_waited_for(tmp_path: Path, site: Callable[..., Path]) 
 CONTROL = {
     "nworkers": 4, "nthreads": 2, "walltime": 5400, "mem_per_cpu": 7.5, "mem_per_node": None, "cpus_per_task": None,
     "worker_type": "k80", "gpus_per_trial": None, "workers_per_gpu": None, "queue": "gpu", "project": "my project",
-    "custom_sbatch_args": "--gres=lscratch:10 --constraint='a|b' -t 30", "mail": None, "array": "workers", "workflow": "grid",
+    "custom_sbatch_args": "--gres=lscratch:10 --constraint='a|b' -t 30", "mail": None, "array": "workers",
+    "workflow": "grid",
 }  # fmt: skip
 
 
