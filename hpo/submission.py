@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hpo import checks, session, single
 from hpo.errors import SchedulerError, UsageError
 from hpo.experiment import Experiment, create
+from hpo.inputfile import InputFile
 from hpo.results import find_number
 from hpo.search import Search
 from hpo.slurm import commands, request
@@ -63,9 +65,9 @@ def _say(text: str) -> None:
 
 
 def _trials(search: Search, experiment: Experiment) -> str:
-    if search.n_trials is None:
-        return f"trials for {experiment.max_hours} hours"
-    return f"{experiment.budget} trials"
+    trials = f"{experiment.budget} trials" if search.n_trials else f"trials for {experiment.max_hours} hours"
+    warm = search.warm_start
+    return f"{trials} informed by {len(warm.trials)} of {warm.source}" if warm else trials
 
 
 def interactive_run(file: str, overrides: Sequence[str], options: Sequence[str]) -> int:
@@ -86,10 +88,20 @@ def single_run(file: str, overrides: Sequence[str], trial: str | None, *, debugg
     """`hpo run`: one run of the defaults, overlaid by the parameters of `trial` (an id, or a number from 0)."""
     submission = Submission(file, overrides)
     inputfile = submission.checked.inputfile
-    params = None
-    if trial is not None:
-        number = find_number(inputfile.space, inputfile.space.size() or 0, trial)
-        if number is None:
-            raise UsageError(f"{file} has no trial {trial!r}; its {inputfile.space.size()} trials are numbered from 0")
-        params = inputfile.space.point(number)
+    params = None if trial is None else _point(file, inputfile, trial)
     return single.run(inputfile, submission.checked.analysis.script, params, debugger=debugger)
+
+
+def _point(file: str, inputfile: InputFile, trial: str) -> dict[str, Any]:
+    """The parameters of a trial that is known before it runs: a point of a grid."""
+    workflow = inputfile.control["workflow"]
+    if workflow != "grid":
+        raise UsageError(
+            f"--trial is for grids: what the trials of workflow = {workflow} are is known when they run; then "
+            "'hpo rerun EXP TRIAL' runs one again. A single value is given as KEY=VALUE, such as default_model.lr=0.01"
+        )
+    size = inputfile.space.size() or 0  # finite, or the reader would have complained
+    number = find_number(inputfile.space, size, trial)
+    if number is None:
+        raise UsageError(f"{file} has no trial {trial!r}; its {size} trials are numbered from 0")
+    return inputfile.space.point(number)

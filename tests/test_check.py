@@ -503,6 +503,16 @@ def test_a_value_of_ones_own_for_a_name_that_every_trial_gets(project, document)
     assert messages(document()["notes"]) == [message]
 
 
+# ---- one trial of a file
+
+
+def test_a_trial_to_run_is_one_that_is_known_beforehand(project, hpo):
+    project(space="lr = real(0, 1)")
+    code, out, err = hpo("run", "model.in", "workflow=random", "n_trials=5", "--trial", "1")
+    assert (code, out) == (2, "")
+    assert err.startswith("--trial is for grids: what the trials of workflow = random are is known when they run")
+
+
 # ---- no working script is refused
 
 WORKING = {
