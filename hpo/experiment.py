@@ -430,7 +430,7 @@ def _fill(
         "versions": {"hpo": hpo.__version__, "python": sys.version.split()[0]},
         "host": socket.gethostname(),
         "git": _git_commit(script.path.parent),
-        "hashes": {str(path): _hash(path) for path in [inputfile.path, *snapshot]},
+        "hashes": {str(path): hash_of(path) for path in [inputfile.path, *snapshot]},
     }
     _write_new(experiment.specification_file, json.dumps(specification, indent=1, default=str).encode())
 
@@ -485,8 +485,12 @@ def _git_commit(folder: Path) -> str | None:
     return None
 
 
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def hash_of(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes; empty when it cannot be read (any more)."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _number(where: Path, building: Path) -> Experiment:

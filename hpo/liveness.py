@@ -176,6 +176,11 @@ class Liveness:
             return by_job
         return self._elsewhere(identity)  # within an allocation the job outlives its workers
 
+    def stopped(self, worker: str) -> bool:
+        """Whether a worker of this host is stopped (SIGSTOP) at this moment."""
+        identity = self._identities.get(worker)
+        return identity is not None and identity.same_host() and processes.is_stopped(identity.pid)
+
     def reason(self, worker: str) -> str:
         """Why a dead worker's job is over, as Slurm calls it ("NODE_FAIL"); empty when that is not known."""
         with contextlib.suppress(OSError):

@@ -83,7 +83,7 @@ class View:
             state=state,
             value=self.value(record) if state is State.COMPLETED or state is State.PRUNED else None,
             reason=reason,
-            params=record.params if record.params is not None else {},
+            params=record.params if record.params is not None else self._planned(number),
             metrics=(outcome or {}).get("metrics") or {},
         )
 
@@ -93,8 +93,17 @@ class View:
         return [(r.number, r.committed[0]) for r in records if r.committed and self.state(r) is State.FAILED]
 
     def rows(self) -> Iterator[Row]:
-        """All trials that were begun, by number."""
-        return (self.row(number) for number in sorted(self.ledger.trials))
+        """All trials, by number; of a search that proposes as it goes, those that were begun."""
+        numbers = range(self.total) if self._is_grid else sorted(self.ledger.trials)
+        return (self.row(number) for number in numbers)
+
+    @property
+    def _is_grid(self) -> bool:
+        return bool(self.experiment.specification["sampler"]["name"] == "grid")
+
+    def _planned(self, number: int) -> Mapping[str, Any]:
+        """The hyperparameters that a trial which has not begun will have; unknown unless it is a grid's."""
+        return self.experiment.space.point(number) if self._is_grid else {}
 
     def value(self, record: TrialRecord) -> float | None:
         """The value that counts; from `result.txt` when a damaged journal lost it."""
@@ -173,7 +182,12 @@ class View:
     def jobs(self) -> list[Seen]:
         """The tasks of the experiment's jobs at the scheduler; none for a search on this machine."""
         ended = ended_tasks(self.experiment.workers, self.ledger.ended)
-        return jobs.look(self.experiment.folder, Board(self.experiment.scheduler), ended)
+        return jobs.look(self.experiment.folder, self.board, ended)
+
+    @functools.cached_property
+    def board(self) -> Board:
+        """What the scheduler said of the jobs."""
+        return Board(self.experiment.scheduler)
 
     def running(self) -> list[TrialRecord]:
         """The trials that run now."""

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 from hpo import executors, processes
 from hpo.errors import UsageError
 from hpo.executors import Executor, slurm
-from hpo.experiment import UNLIMITED, Experiment
-from hpo.liveness import Liveness
+from hpo.experiment import UNLIMITED, Experiment, hash_of
+from hpo.liveness import Liveness, Vitality
 from hpo.progress import Progress, assignments
 from hpo.results import View
 from hpo.slurm import place
@@ -28,13 +28,16 @@ INTERRUPTED, TERMINATED = 130, 143
 MOST_FAILED = 5
 #: Seconds that `cancel` waits for the workers.
 CANCEL_PATIENCE = 60.0
+#: Seconds that `--detach` waits for the first worker to begin.
+BEGIN_PATIENCE = 20.0
 
 
 class Signals:
     """Ctrl-C, SIGTERM and SIGHUP while workers run: the first ends the trials cleanly, a second everything at once."""
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, experiment: Experiment) -> None:
         self._executor = executor
+        self._name = experiment.name
         self.code: int | None = None
 
     @contextlib.contextmanager
@@ -55,6 +58,7 @@ class Signals:
             self._executor.cancel()
             return
         self._executor.cancel(now=True)
+        os.write(2, f"\nended at once; 'hpo resume {self._name}' runs what is left\n".encode())
         end_at_once(self.code)
 
 
@@ -66,12 +70,12 @@ def end_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-def conduct(experiment: Experiment, executor_name: str, *, quiet: bool = False) -> int:
-    """Run the trials that are left with the experiment's number of workers; return the exit code."""
+def conduct(experiment: Experiment, executor_name: str, *, workers: int | None = None, quiet: bool = False) -> int:
+    """Run the trials that are left with `workers` (else the experiment's number of them); return the exit code."""
     executor = executors.create(executor_name, Worker)
-    signals = Signals(executor)
+    signals = Signals(executor, experiment)
     with signals.caught():
-        executor.start(experiment, worker_count(experiment))
+        executor.start(experiment, workers or worker_count(experiment))
         return _tend(experiment, executor, signals, quiet=quiet)
 
 
@@ -110,13 +114,38 @@ def resume(
         return 0
     executor = place.resolve(experiment.keywords["executor"]).executor
     if detached and executor == "inline":
-        raise UsageError(f"{experiment.name} runs in the process that starts it (executor = inline): leave out --detach")
+        raise UsageError(f"{experiment.name} runs in the process that starts it (executor = inline): no --detach")
     experiment.request_resume()
+    _tell_changes(experiment)
     if experiment.budget != UNLIMITED:
         print(f"{experiment.name}: {left} of {experiment.budget} trials are left", flush=True)
     if executor == "slurm":
         return submit(experiment)
-    return detach(experiment, executor) if detached else conduct(experiment, executor)
+    busy = _busy(view)
+    workers = worker_count(experiment) - busy
+    if workers <= 0:
+        print(f"{busy} workers have them already: 'hpo status {experiment.name} --watch' follows them")
+        return 0
+    if detached:
+        return detach(experiment, executor, workers=workers)
+    return conduct(experiment, executor, workers=workers)
+
+
+def _busy(view: View) -> int:
+    """Workers of which it is known that they live and run: with those to come there shall be no more than asked for."""
+    liveness = Liveness(view.experiment.workers, kill=False)
+    alive = (worker for worker in view.workers() if worker["state"] == "alive")
+    return sum(liveness.of(worker["id"]) is Vitality.ALIVE and not liveness.stopped(worker["id"]) for worker in alive)
+
+
+def _tell_changes(experiment: Experiment) -> None:
+    """Say that files of the script are others now: what was submitted runs."""
+    hashes = experiment.specification["hashes"]
+    changed = [path for path in map(str, experiment.script.snapshot) if hash_of(path) != hashes.get(path)]
+    for path in changed:
+        print(f"note: {path} has changed since; the copy that was submitted runs", file=sys.stderr)
+    if changed:
+        print("note: 'hpo submit-job' makes an experiment of the files as they are", file=sys.stderr)
 
 
 def submit(experiment: Experiment, *, wait: bool = False, parsable: bool = False) -> int:
@@ -135,7 +164,7 @@ def submit(experiment: Experiment, *, wait: bool = False, parsable: bool = False
     if not numbers and not parsable:
         print(f"its jobs are there already: {', '.join(before)}; 'hpo cancel {experiment.name}' ends them")
     if wait:
-        signals = Signals(executor)
+        signals = Signals(executor, experiment)
         with signals.caught():
             return _tend(experiment, executor, signals, quiet=parsable)
     if not parsable:
@@ -153,7 +182,7 @@ def cancel(experiment: Experiment) -> int:
         return 0
     experiment.request_stop("cancelled", kill=True)  # also for workers that are about to begin
     if state != "running":
-        print(f"{experiment.name} is not running (it is {state}), and now will not until 'hpo resume {experiment.name}'")
+        print(f"{experiment.name} is {state}; nothing of it will run until 'hpo resume {experiment.name}'")
     slurm.cancel(experiment, waiting_only=True)
     end = time.monotonic() + CANCEL_PATIENCE
     while view.experiment_state() == "running" and time.monotonic() < end:
@@ -170,9 +199,14 @@ def cancel(experiment: Experiment) -> int:
     return 0
 
 
-def detach(experiment: Experiment, executor_name: str, *, quiet: bool = False) -> int:
+def detach(experiment: Experiment, executor_name: str, *, workers: int | None = None, quiet: bool = False) -> int:
     """Start the workers, leave them behind, and say how to follow them."""
-    executors.create(executor_name, Worker, detach=True).start(experiment, worker_count(experiment))
+    executor = executors.create(executor_name, Worker, detach=True)
+    before = len(os.listdir(experiment.workers))
+    executor.start(experiment, workers or worker_count(experiment))
+    end = time.monotonic() + BEGIN_PATIENCE  # who looks at the status next shall see a search that runs
+    while executor.alive() and len(os.listdir(experiment.workers)) == before and time.monotonic() < end:
+        time.sleep(0.02)
     if quiet:
         return 0
     print(f"{experiment.name} runs in the background: {experiment.folder}")
@@ -213,8 +247,12 @@ def print_summary(view: View) -> None:
         if not stop.kill:
             _print_traceback(view)
     print(f"results   {_short(experiment)}/run/<id>/")
-    if state in ("interrupted", "stopped"):
+    if state == "stopped" and stop is not None and not stop.kill:
+        _print_failed_alike(view)
+    elif state in ("interrupted", "stopped"):
         print(f"next      hpo resume {experiment.name}              run what is left")
+    elif state == "running":
+        print(f"next      hpo status {experiment.name} --watch      other workers have the rest")
     elif best is not None:
         print(f"next      hpo best {experiment.name}                the best set as an &default_model section")
         print(f"          hpo aggregate-results {experiment.name}   all trials as candle_results.csv")
@@ -226,6 +264,15 @@ def _print_failed(view: View) -> None:
         print(f"failed    {row.id}: {row.reason}")
     if len(failed) > MOST_FAILED:
         print(f"          and {len(failed) - MOST_FAILED} more: hpo status {view.experiment.name}")
+
+
+def _print_failed_alike(view: View) -> None:
+    name = view.experiment.name
+    first = next((row for row in view.rows() if row.state is State.FAILED), None)
+    if first is not None:
+        print(f"next      hpo rerun {name} {first.id} --pdb   the debugger, where it fails")
+    print("          mend the script, and submit it again: this experiment keeps the copy that fails")
+    print(f"          hpo resume {name}              run what is left all the same")
 
 
 def _print_traceback(view: View) -> None:

@@ -106,8 +106,11 @@ class Failure:
 
     @property
     def signature(self) -> str | None:
-        """Equal for two attempts that failed alike (same exception, same frame); None for infrastructure."""
-        if self.retried:
+        """Equal for two attempts that failed alike: the same exception in the same frame; None for other failures.
+
+        A value that is not finite, an exit code or a timeout may depend on the hyperparameters.
+        """
+        if self.kind not in ("exception", "import", "interpreter"):
             return None
         exception = self.detail.split(":", 1)[0]
         return f"{self.kind}|{exception}|{self.where}"

@@ -197,6 +197,12 @@ def test_stop_after_0_never_stops(tmp_path):
     assert status(tmp_path)["trials"]["failed"] == 8
 
 
+def test_values_that_are_not_finite_stop_nothing(tmp_path):
+    write_input(tmp_path, "def run(hyperparams):\n    return float('nan')\n", f"x = {list(range(6))}")
+    assert hpo("submit-job", "model.in", cwd=tmp_path).returncode == 1
+    assert status(tmp_path)["trials"]["failed"] == 6
+
+
 def test_different_failures_stop_nothing(tmp_path):
     script = "def run(hyperparams):\n    raise [KeyError, ValueError, TypeError][hyperparams['x'] % 3]('no')\n"
     write_input(tmp_path, script, f"x = {list(range(8))}")
@@ -234,6 +240,35 @@ def test_detached_workers_go_on_alone(tmp_path):
     assert "hpo status X000 --watch" in done.stdout
     wait_for(lambda: status(tmp_path)["state"] == "finished")
     assert status(tmp_path)["trials"]["completed"] == 4
+
+
+def test_resume_starts_no_more_workers_than_were_asked_for(tmp_path):
+    slow = SQUARE.replace("return", "time.sleep(0.5); return")
+    write_input(tmp_path, "import time\n" + slow, f"x = {list(range(8))}", control="  nworkers = 2")
+    hpo("submit-job", "model.in", "--detach", cwd=tmp_path)
+    wait_for(lambda: status(tmp_path)["trials"]["running"] == 2)
+    done = hpo("resume", cwd=tmp_path)
+    assert (done.returncode, "2 workers have them already" in done.stdout) == (0, True)
+    assert len(status(tmp_path)["workers"]) == 2
+    wait_for(lambda: status(tmp_path)["state"] == "finished")
+
+
+def test_resume_says_when_the_script_has_changed_since(tmp_path):
+    write_input(tmp_path, "def run(hyperparams):\n    return 1 / 0\n", "x = [1, 2, 3, 4, 5, 6]")
+    stopped = hpo("submit-job", "model.in", cwd=tmp_path)
+    assert "submit it again" in stopped.stdout
+    (tmp_path / "model.py").write_text(SQUARE)
+    assert (
+        f"{tmp_path}/model.py has changed since; the copy that was submitted runs" in hpo("resume", cwd=tmp_path).stderr
+    )
+
+
+def test_the_table_of_a_grid_has_the_trials_that_wait(tmp_path):
+    write_input(tmp_path, "def run(hyperparams):\n    return 1 / 0\n", "x = [1, 2, 3, 4, 5, 6]")
+    hpo("submit-job", "model.in", "nworkers=1", cwd=tmp_path)
+    table = hpo("aggregate-results", "-o", "-", cwd=tmp_path).stdout.splitlines()
+    assert table[-1] == ",hpset_00006,hpset_00006,6,waiting"
+    assert len(table) == 7
 
 
 def test_a_single_run_works_here_and_leaves_no_experiment(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has left; so do we, without a word
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads; leave without a word
         return 0
     except OSError as error:
         print(f"hpo: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("help", "-h", "--help"):
-        if len(words) > 1 and words[1] in VERBS:
+        if words and words[0] == "help" and len(words) > 1:
             return _run([words[1], "--help"])
         print(overview())
         return 0

@@ -42,7 +42,8 @@ def experiment_and_trial(words: list[str]) -> tuple[Experiment, int]:
         space = experiment.space
         near = did_you_mean(words[-1], (space.trial_id(n) for n in range(min(experiment.budget, 1000))))
         raise UsageError(
-            f"{experiment.name} has no trial {words[-1]!r}; its numbers go from 0 to {experiment.budget - 1}.{near}"
+            f"{experiment.name} has no trial {words[-1]!r}; its numbers go from 0 to {experiment.budget - 1}, "
+            f"from {space.trial_id(0)} to {space.trial_id(experiment.budget - 1)}.{near}"
         )
     return experiment, number
 
