@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+import support
 
 from hpo import checks, shipped, templates
 from hpo.cli import main
 from hpo.errors import StorageError
 
+
+def _answers(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 NAMES = [template.name for template in templates.all_templates()]
+HAS_R = shutil.which("Rscript") is not None and _answers("Rscript", "-e", "library(jsonlite)")
+needs_r = pytest.mark.skipif(not HAS_R, reason="R or its package jsonlite is not installed")
+RUNNABLE = [pytest.param(name, marks=needs_r if name == "r" else ()) for name in NAMES]
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +41,7 @@ def test_without_a_name_it_lists_each_with_a_line(capsys):
     assert list(Path().iterdir()) == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUNNABLE)
 def test_a_template_is_complete_and_checks_clean_where_it_is_copied_to(name, here):
     assert main(["import-template", name]) == 0
     checked = checks.check(Path(f"{name}.in"))
@@ -47,6 +59,24 @@ def test_the_smallest_template_gives_its_value():
     names: dict = {}
     exec(Path("quadratic.py").read_text(), names)
     assert names["run"]({"x": 1, "y": 4}) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "trials", "best", "params"),
+    [
+        ("bash", 12, 0.0453, {"learning_rate": 0.3, "momentum": 0.5}),
+        pytest.param("r", 20, 0.0878, {"degree": 5, "penalty": 0}, marks=needs_r),
+    ],
+)
+def test_the_templates_of_other_languages_run_as_imported(name, trials, best, params, here):
+    assert support.hpo("import-template", name, cwd=here).returncode == 0
+    assert f"{trials} trials" in Path(f"{name}.in").read_text().splitlines()[0]
+    done = support.hpo("submit-job", f"{name}.in", cwd=here)
+    assert (done.returncode, done.stderr.count("warning")) == (0, 0)
+    assert support.status(here)["trials"]["completed"] == trials
+    found = json.loads(support.hpo("best", "--json", cwd=here).stdout)
+    assert found["params"] == params
+    assert found["value"] == pytest.approx(best, rel=0.01)
 
 
 def test_nothing_is_overwritten_and_nothing_copied_by_half(capsys):
