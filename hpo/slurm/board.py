@@ -81,17 +81,21 @@ class Board:
 
     def _ask_if_due(self) -> None:
         last = self.last_question()
-        if last and self._age(last) < self._interval():
+        if not self._may_ask() or (last and self._age(last) < self._interval()):
             return
-        self._folder.mkdir(exist_ok=True)
         try:
+            self._folder.mkdir(exist_ok=True)
             os.close(os.open(self._path(last + 1, "asked"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        except FileExistsError:
-            return  # somebody else asks
+        except OSError:
+            return  # somebody else asks; or nobody can, since nothing can be written
         self._write(last + 1, self._question())
         for number in self._numbers("asked"):
             if number < last:
                 self._forget(number)
+
+    def _may_ask(self) -> bool:
+        """Whether squeue would show this user the jobs: they are those of the folder's owner."""
+        return self._folder.parent.stat().st_uid == os.getuid()
 
     def _question(self) -> dict[str, Any]:
         try:

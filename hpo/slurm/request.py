@@ -99,7 +99,7 @@ def mistakes(control: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[t
             yield "custom_sbatch_args", f"{keyword} and --{option} in custom_sbatch_args are the same: give one of them"
     forms = [f"--{name}" for name in _MEMORY if name in names]
     forms += [keyword for keyword in ("mem_per_cpu", "mem_per_node") if keyword in given]
-    if len(forms) > 1 and not any(_KEYWORDS.get(form[2:]) in forms for form in forms):
+    if names & {*_MEMORY} and len(forms) > 1 and not any(_KEYWORDS.get(form[2:]) in forms for form in forms):
         yield "custom_sbatch_args", f"give one form of the memory, not {' and '.join(forms)}"
     if control["array"] == "trials" and control["workers_per_gpu"]:
         yield "workers_per_gpu", "workers_per_gpu needs array = workers: with trials, each trial has a job of its own"

@@ -57,6 +57,8 @@ class Verdicts:
 
     def reason(self, job: Incarnation) -> str:
         """Why the job of a dead worker is over, as far as Slurm still tells: a state such as "NODE_FAIL", or ""."""
+        if self.superseded(job):
+            return "REQUEUED"
         answer = self._board.answer()
         task = answer.tasks.get(job.task) if answer is not None else None
         if task is None:

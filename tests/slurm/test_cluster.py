@@ -20,6 +20,7 @@ import support
 from slurm_bench import CLUSTER, Folder, end_jobs, run
 
 from hpo.liveness import read
+from hpo.processes import start_time
 from hpo.results import View
 
 pytestmark = pytest.mark.usefixtures("cluster")
@@ -235,7 +236,9 @@ def test_requeued_cancelled_preempted_and_the_controller_restarted(folder: Folde
     last = max(tasks_of(folder))
     run("scontrol", "requeue", last)
     run("scancel", min(tasks_of(folder)))
-    os.kill(int((RUN / "slurmctld.pid").read_text()), signal.SIGKILL)
+    controller = int((RUN / "slurmctld.pid").read_text())
+    os.kill(controller, signal.SIGTERM)  # killed, it may forget what was submitted in its last seconds
+    support.wait_for(lambda: start_time(controller) is None, 60)
     folder.wait_done(4)
     subprocess.run([CLUSTER / "start"], env={**os.environ, "MAX_ARRAY_SIZE": "10"}, capture_output=True, timeout=120)
     urgent = run(
