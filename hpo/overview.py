@@ -40,6 +40,8 @@ _GOOD_ENDS = ("ENDED", "COMPLETED")
 
 def _print_jobs(view: View) -> None:
     """The jobs at the scheduler that wait, run, or came to a bad end: a line for those that are alike."""
+    if view.jobs and view.board.trouble:
+        print(f"  Slurm does not answer, what follows may have changed: {view.board.trouble}")
     alike: dict[tuple[str, str], list[str]] = {}
     for job in view.jobs:
         if job.state not in _GOOD_ENDS:
