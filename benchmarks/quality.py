@@ -96,6 +96,13 @@ def _conditional(p: Mapping[str, Any]) -> float:
     return value + 0.4
 
 
+def _layers(p: Mapping[str, Any]) -> float:
+    """Like the choice of an architecture: as many widths as there are layers, each with a best value of its own."""
+    widths = (p[f"width{i}"] for i in range(1, p["layers"] + 1))
+    misfit = sum(0.1 * (math.log2(width) - 4 - i) ** 2 for i, width in enumerate(widths))
+    return 0.2 * (p["layers"] - 3) ** 2 + misfit + (math.log10(p["lr"]) + 3) ** 2
+
+
 def _is(kernel: str) -> Any:
     return Call("==", (Name("kernel"), kernel))
 
@@ -129,6 +136,20 @@ PROBLEMS = {
         _conditional,
         0.0,
     ),
+    "layers": Problem(
+        ParameterSpace(
+            [
+                Integer("layers", 1, 5),
+                Real("lr", 1e-6, 1, log=True),
+                *(
+                    Integer(f"width{i}", 4, 1024, log=True, condition=Call(">=", (Name("layers"), i)))
+                    for i in range(1, 6)
+                ),
+            ]
+        ),
+        _layers,
+        0.0,
+    ),
 }
 
 
@@ -143,11 +164,13 @@ class Searcher(Protocol):
 class Ours:
     """A sampler of the table, with what journals would give back."""
 
-    def __init__(self, name: str, space: ParameterSpace, seed: int) -> None:
+    def __init__(self, name: str, space: ParameterSpace, seed: int, **optuna_options: Any) -> None:
         task = choice.Task(space, n_trials=TRIALS)
         if name == "auto":
             name, _ = choice.automatic(task)
         options = choice.recorded(name, task, 10) if name in samplers.LEARNING else {}
+        if optuna_options:
+            options["model"]["optuna"] |= optuna_options
         self._sampler = samplers.create(name, space, options, seed)
         self._records: dict[int, TrialRecord] = {}
 
@@ -235,6 +258,9 @@ def _conditions(configspace: Any, config: Any) -> list[Any]:
 SEARCHERS: dict[str, Callable[[ParameterSpace, int], Searcher]] = {
     "auto": lambda space, seed: Ours("auto", space, seed),
     "tpe": lambda space, seed: Ours("tpe", space, seed),
+    "tpe-univariate": lambda space, seed: Ours("tpe", space, seed, multivariate=False),
+    "tpe-multivariate": lambda space, seed: Ours("tpe", space, seed, multivariate=True),
+    "tpe-group": lambda space, seed: Ours("tpe", space, seed, multivariate=True, group=True),
     "cmaes": lambda space, seed: Ours("cmaes", space, seed),
     "nsga2": lambda space, seed: Ours("nsga2", space, seed),
     "qmc": lambda space, seed: Ours("qmc", space, seed),
@@ -280,7 +306,7 @@ def possible(name: str, problem: Problem) -> bool:
         except ImportError:
             return False
     ours = name.removeprefix("optuna-")
-    return name == "auto" or choice.objection(ours, choice.Task(problem.space)) is None or name == "optuna-gp"
+    return name in ("auto", "optuna-gp") or choice.objection(ours, choice.Task(problem.space)) is None
 
 
 def main() -> None:

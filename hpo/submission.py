@@ -7,13 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hpo import checks, session, single
-from hpo.errors import SchedulerError, UsageError
+from hpo.errors import Complaint, InputError, SchedulerError, UsageError
 from hpo.experiment import Experiment, create
-from hpo.inputfile import InputFile
-from hpo.results import find_number
 from hpo.search import Search
 from hpo.slurm import commands, request
 
@@ -21,8 +18,10 @@ from hpo.slurm import commands, request
 class Submission:
     """One input file, checked. Raises `InputError` with all that is wrong before anything is made or started."""
 
-    def __init__(self, file: str, overrides: Sequence[str]) -> None:
-        self.checked = checks.check(Path(file), overrides)
+    def __init__(
+        self, file: str, overrides: Sequence[str], *, single: bool = False, trial: str | None = None
+    ) -> None:
+        self.checked = checks.check(Path(file), overrides, single=single, trial=trial)
         for warning in self.checked.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         if self.checked.destination.why:
@@ -65,43 +64,35 @@ def _say(text: str) -> None:
 
 
 def _trials(search: Search, experiment: Experiment) -> str:
-    trials = f"{experiment.budget} trials" if search.n_trials else f"trials for {experiment.max_hours} hours"
+    plural = "" if experiment.budget == 1 else "s"
+    trials = f"{experiment.budget} trial{plural}" if search.n_trials else f"trials for {experiment.max_hours} hours"
     warm = search.warm_start
     return f"{trials} informed by {len(warm.trials)} of {warm.source}" if warm else trials
 
 
-def interactive_run(file: str, overrides: Sequence[str], options: Sequence[str]) -> int:
+def interactive_run(file: str, overrides: Sequence[str], trial: str | None, *, debugger: bool) -> int:
     """`hpo run --interactive`: the same on a node, in an allocation with the file's resources; becomes srun.
 
     Raises `SchedulerError` where there is no Slurm.
     """
-    submission = Submission(file, overrides)
+    inputfile = _single(file, overrides, trial).checked.inputfile
+    mistakes = request.mistakes(inputfile.control, inputfile.given)
+    complaints = [Complaint(message, *inputfile.where(keyword, Path(file))) for keyword, message in mistakes]
+    if complaints:
+        raise InputError(complaints)
     if not commands.on_path("srun"):
         raise SchedulerError("there is no srun on PATH: leave out --interactive to run on this machine")
     terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+    options = [*(["--trial", trial] if trial else []), *(["--pdb"] if debugger else [])]
     again = [sys.executable, "-P", "-m", "hpo.cli", "run", file, *overrides, *options]
-    resources = request.resources(submission.checked.inputfile.control)
-    os.execvp("srun", ["srun", *resources, *terminal, *again])  # noqa: S606
+    os.execvp("srun", ["srun", *request.resources(inputfile.control), *terminal, *again])  # noqa: S606
 
 
 def single_run(file: str, overrides: Sequence[str], trial: str | None, *, debugger: bool) -> int:
     """`hpo run`: one run of the defaults, overlaid by the parameters of `trial` (an id, or a number from 0)."""
-    submission = Submission(file, overrides)
-    inputfile = submission.checked.inputfile
-    params = None if trial is None else _point(file, inputfile, trial)
-    return single.run(inputfile, submission.checked.analysis.script, params, debugger=debugger)
+    checked = _single(file, overrides, trial).checked
+    return single.run(checked.inputfile, checked.analysis.script, debugger=debugger)
 
 
-def _point(file: str, inputfile: InputFile, trial: str) -> dict[str, Any]:
-    """The parameters of a trial that is known before it runs: a point of a grid."""
-    workflow = inputfile.control["workflow"]
-    if workflow != "grid":
-        raise UsageError(
-            f"--trial is for grids: what the trials of workflow = {workflow} are is known when they run; then "
-            "'hpo rerun EXP TRIAL' runs one again. A single value is given as KEY=VALUE, such as default_model.lr=0.01"
-        )
-    size = inputfile.space.size() or 0  # finite, or the reader would have complained
-    number = find_number(inputfile.space, size, trial)
-    if number is None:
-        raise UsageError(f"{file} has no trial {trial!r}; its {size} trials are numbered from 0")
-    return inputfile.space.point(number)
+def _single(file: str, overrides: Sequence[str], trial: str | None) -> Submission:
+    return Submission(file, overrides, single=True, trial=trial)

@@ -202,8 +202,8 @@ def test_everything_about_the_sampler_is_recorded(tmp_path):
     sampler = Experiment(tmp_path / "experiments/last").specification["sampler"]
     assert re.fullmatch(r"\d+\.\d+.*", sampler["optuna"])
     assert sampler["options"]["model"]["optuna"] == {
-        "multivariate": False,
-        "group": False,
+        "multivariate": True,
+        "group": True,
         "n_ei_candidates": 24,
         "constant_liar": True,
     }

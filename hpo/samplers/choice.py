@@ -145,9 +145,10 @@ def _arguments(name: str, task: Task) -> dict[str, Any]:
     """The arguments of Optuna's class."""
     match name:
         case "tpe":
-            # One parameter at a time finds better values where not all are in every trial (docs/search.md).
-            joint = len(task.objectives) == 1 and not task.conditional
-            return {"multivariate": joint, "group": False, "n_ei_candidates": 24, "constant_liar": True}
+            # All parameters together; of conditional ones those that occur together (docs/search.md has the figures).
+            joint = len(task.objectives) == 1
+            grouped = joint and bool(task.conditional)
+            return {"multivariate": joint, "group": grouped, "n_ei_candidates": 24, "constant_liar": True}
         case "gp":
             return {"deterministic_objective": False}
         case "cmaes":
