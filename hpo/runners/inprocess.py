@@ -87,10 +87,18 @@ def _surroundings(attempt: Attempt, files: Files) -> Iterator[None]:
         yield
     finally:
         os.chdir(folder)
-        if os.environ != environment:
-            os.environ.clear()
-            os.environ.update(environment)
+        _put_back(environment)
         sys.modules["__main__"], sys.argv = main, arguments
+
+
+def _put_back(environment: Mapping[str, str]) -> None:
+    """Undo what was changed in the environment; setting every variable anew would cost more than a cheap trial."""
+    now = dict(os.environ)
+    for name in now.keys() - environment.keys():
+        del os.environ[name]
+    for name, value in environment.items():
+        if now.get(name) != value:
+            os.environ[name] = value
 
 
 def _flush() -> None:
