@@ -44,12 +44,12 @@ def destination(
             return Destination(choice.executor, choice.why)
         mistakes = list(request.mistakes(given.control, given.given))
         for keyword, message in mistakes:
-            complaints.error(message, *_where(given, keyword, file))
+            complaints.error(message, *given.where(keyword, file))
         if mistakes:
             return Destination("slurm", choice.why)
         if not commands.on_path("sbatch"):
             if to_run:
-                complaints.error(_NO_SBATCH, *_where(given, "executor", file))
+                complaints.error(_NO_SBATCH, *given.where("executor", file))
             return Destination("slurm", notes=(Complaint(f"{_NO_SBATCH}; its limits are not checked here"),))
         cluster = limits.read()
     except SchedulerError as error:
@@ -57,7 +57,7 @@ def destination(
             raise
         return Destination("slurm", notes=(Complaint(f"the limits of the cluster are not checked: {error}"),))
     for keyword, message in limits.excesses(given.control, _tasks(given, n_trials), cluster):
-        complaints.error(message, *_where(given, keyword, file))
+        complaints.error(message, *given.where(keyword, file))
     return Destination("slurm", choice.why, cluster)
 
 
@@ -65,15 +65,6 @@ def _tasks(given: InputFile, n_trials: int | None) -> int:
     if given.control["array"] == "trials":
         return n_trials or 0
     return -(-int(given.control["nworkers"]) // request.workers_per_task(given.control))
-
-
-def _where(given: InputFile, keyword: str, file: Path) -> tuple[Path | None, int | None]:
-    """Return the file and line in which a keyword was given; the file alone when it was not given."""
-    place_given = given.given.get(keyword)
-    if place_given is None:
-        return file, None
-    name, _, line = place_given.rpartition(":")
-    return (file, int(line)) if name else (None, None)
 
 
 def job_lines(given: InputFile, where: Destination, n_trials: int | None) -> Iterator[str]:

@@ -30,8 +30,8 @@ _REMEDIES = {
 }
 #: scancel's word for a job of which nothing (or nothing that waits) is left.
 _GONE = ("invalid job id", "already complet")
-#: What Slurm means when it could not open the output of a job.
-_NO_OUTPUT = "53"
+#: The signal by which Slurm says that it could not open the output of a job.
+_NO_OUTPUT = 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def look(folder: Path, board: Board, ended: Set[str]) -> list[Seen]:
     all jobs are known to be over.
     """
     jobs = recorded(folder)
-    answer = board.answer() if any(not _is_over(folder, job) for job in jobs) else None
+    answer = board.answer() if any(not _is_over(folder, job) for job in jobs) else board.newest()
     found = []
     for job in jobs:
         tasks = [_seen(folder, job, name, answer, ended) for name in job.names]
@@ -172,12 +172,21 @@ def _why(folder: Path, task: Task) -> str:
     """Slurm's reason, for a job that failed in words, with the last line that it printed."""
     if task.state != "FAILED":
         return task.reason
-    if task.exit_code == _NO_OUTPUT or "53" in task.reason:
+    code, number = _exit(task.exit_code)
+    if number == _NO_OUTPUT:
         return f"Slurm could not write to {folder}/logs: is the folder there, and writable, on the compute nodes?"
-    code = task.exit_code
-    status = f"exit code {int(code) >> 8}" if code.isdigit() and int(code) > 255 else task.reason or code
+    status = f"signal {number}" if number else f"exit code {code}"
     last = _last_line(folder / "logs" / f"{task.name}.out")
     return f"{status}: {last}" if last else status
+
+
+def _exit(text: str) -> tuple[int, int]:
+    """Exit code and signal, from Slurm's ``1:0`` or from a raw wait status."""
+    code, colon, number = text.partition(":")
+    if colon:
+        return int(code), int(number)
+    status = int(text) if text.isdigit() else 0
+    return (0, status & 0x7F) if status & 0x7F else (status >> 8, 0)
 
 
 def _last_line(path: Path) -> str:

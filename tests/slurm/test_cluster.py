@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -22,6 +23,7 @@ from slurm_bench import CLUSTER, Folder, end_jobs, run
 from hpo.liveness import read
 from hpo.processes import start_time
 from hpo.results import View
+from hpo.slurm.board import Board
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -205,6 +207,33 @@ def test_two_workers_share_a_gpu(folder: Folder) -> None:
     assert {row.metrics["gpus"] for row in rows} <= {"0", "1"}
 
 
+def test_inside_an_allocation_each_worker_is_a_step_with_a_gpu_of_its_own(folder: Folder) -> None:
+    script = (
+        "import os, time\n\ndef run(hyperparams):\n    time.sleep(2)\n"
+        "    return {'val_loss': 1.0, 'gpu': os.environ['CUDA_VISIBLE_DEVICES'], 'step': os.environ['SLURM_STEP_ID']}\n"
+    )
+    folder.write(script, points(4), "  nworkers = 2")
+    command = shlex.join([*support.COMMAND, "submit-job", "model.in"])
+    options = ["--wait", "-w", "node2", "--ntasks=2", "--gres=gpu:k80:2", "-o", "out.txt", "-D", str(folder.path)]
+    environment = support.environment(**folder.environment)
+    done = subprocess.run(["sbatch", *options, "--wrap", command], env=environment, capture_output=True, timeout=120)
+    said = (folder.path / "out.txt").read_text()
+    assert done.returncode == 0, said
+    assert "2 local workers" in said
+    rows = list(View(folder.experiment).rows())
+    assert {row.metrics["gpu"] for row in rows} == {"0", "1"}
+    assert len({row.metrics["step"] for row in rows}) == 2
+
+
+def test_a_single_run_on_a_node(folder: Folder) -> None:
+    folder.write(
+        "def run(hyperparams):\n    import os\n    print(os.environ['SLURMD_NODENAME'])\n    return 7\n", "x = [1]", ""
+    )
+    out = folder.hpo("run", "--interactive", "model.in").stdout
+    assert re.search(r"^node\d$", out, re.M)
+    assert out.rstrip().endswith("7.0") or out.rstrip().endswith("7")
+
+
 # -- many trials -----------------------------------------------------------------------------------------------------
 
 
@@ -341,8 +370,9 @@ def test_a_batch_script_that_fails_is_told_by_status(folder: Folder) -> None:
     script = folder.path / "experiments/last/submit.sbatch"
     script.write_text(script.read_text().replace("exec ", "exec /no/such"))
     job = run("sbatch", "--parsable", str(script)).strip()
+    asked = Board(folder.experiment.scheduler).last_question()
     record = json.loads(next((folder.path / "experiments/last/jobs").iterdir()).read_text())
-    (folder.path / f"experiments/last/jobs/{job}").write_text(json.dumps({**record, "id": job, "asked": 0}))
+    (folder.path / f"experiments/last/jobs/{job}").write_text(json.dumps({**record, "id": job, "asked": asked}))
     support.wait_for(lambda: "exit code 127" in folder.hpo("status").stdout, 60)
 
 
