@@ -228,15 +228,10 @@ class _Planner:
 
     def _error(self, keyword: str, message: str) -> None:
         self._failed = True
-        self._complaints.error(message, *self._place(keyword))
+        self._complaints.error(message, *self._given.where(keyword, self._file))
 
     def _warn(self, keyword: str, message: str) -> None:
-        self._complaints.warn(message, *self._place(keyword))
-
-    def _place(self, keyword: str) -> tuple[Path | None, int | None]:
-        """Where a keyword stands; the file as a whole when it was not given."""
-        _, _, line = self._given.given.get(keyword, "").rpartition(":")
-        return (None, None) if line == "command line" else (self._file, int(line) if line.isdigit() else None)
+        self._complaints.warn(message, *self._given.where(keyword, self._file))
 
 
 def _grid_size(space: Space) -> int | None:

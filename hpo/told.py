@@ -139,6 +139,32 @@ def _limit(values: Sequence[float]) -> float:
     return _DIVERGED * max(1.0, abs(statistics.quantiles(values, n=4, method="inclusive")[0]))
 
 
+def softened(told: Sequence[Told], signs: Sequence[int]) -> list[Told]:
+    """Return the trials with values that are worse than the median brought nearer to it, by their logarithm.
+
+    A Gaussian process fits all values alike. Where few are a thousand times the others it would see only these.
+    """
+    middles = [_middle([sign * one.values[i] for one in told if one.values]) for i, sign in enumerate(signs)]
+
+    def soften(one: Told) -> Told:
+        pairs = zip(one.values, signs, middles, strict=False)
+        return replace(one, values=tuple(sign * _soft(sign * value, *middle) for value, sign, middle in pairs))
+
+    return [soften(one) if one.values else one for one in told]
+
+
+def _middle(values: Sequence[float]) -> tuple[float, float]:
+    """The median, and how much better the best is."""
+    if not values:
+        return 0.0, 0.0
+    median = statistics.median(values)
+    return median, median - min(values)
+
+
+def _soft(value: float, median: float, scale: float) -> float:
+    return median + scale * math.log1p((value - median) / scale) if scale > 0 and value > median else value
+
+
 def worst(told: Sequence[Told], signs: Sequence[int]) -> tuple[float, ...]:
     """Return the worst value so far of each objective: what a failed trial is shown with. Without any, 0."""
     return tuple(

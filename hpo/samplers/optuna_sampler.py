@@ -22,7 +22,7 @@ from hpo.ledger import TrialRecord
 from hpo.samplers.base import Proposal, found
 from hpo.samplers.design import Design
 from hpo.space import ChoiceDomain, Domain, FloatDomain, IntDomain, ParameterSpace, Space
-from hpo.told import Kind, Told, tell, without_diverged, worst
+from hpo.told import Kind, Told, softened, tell, without_diverged, worst
 
 #: The key of `Proposal.system_attrs` for what Optuna keeps with a trial.
 OPTUNA = "optuna"
@@ -82,6 +82,8 @@ class OptunaSampler:
         if sum(one.kind is not Kind.RUNNING for one in told) < self._options["startup"]:
             return self._design.propose(number)
         model = self._model(number)
+        if model["name"] == "gp":
+            told = softened(told, self._signs)
         with _quiet(), _one_thread() if model["name"] == "gp" else contextlib.nullcontext():
             return self._ask(self._study(model, told, number))
 

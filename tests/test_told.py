@@ -1,0 +1,70 @@
+"""What samplers are told of trials that failed, diverged, run again or were paused."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpo.ledger import AttemptRecord, TrialRecord
+from hpo.told import FOUND, Kind, Told, softened, tell, without_diverged, worst
+
+FAILED = {"e": "finished", "failure": {"kind": "exception", "detail": "no"}}
+
+
+def attempt(number: int, outcome: dict[str, object] | None = None, *reports: tuple[int, float]) -> AttemptRecord:
+    finished = {} if outcome is None else {"w": outcome}
+    return AttemptRecord(
+        number, params={"x": 1}, system_attrs={FOUND: {"x": 1}}, reports=list(reports), finished=finished
+    )
+
+
+def completed(*values: float) -> list[Told]:
+    return [Told(n, Kind.COMPLETED, {}, (value,)) for n, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "kind"),
+    [
+        ([attempt(1)], Kind.RUNNING),
+        ([attempt(1, FAILED)], Kind.FAILED),
+        ([attempt(1, {"value": 1.0})], Kind.COMPLETED),
+        ([attempt(1, {"value": 1.0, "pruned": True})], Kind.PRUNED),
+        ([attempt(1, FAILED), attempt(2)], Kind.RUNNING),  # taken again
+        ([attempt(1, {"value": 1.0}), attempt(2)], Kind.COMPLETED),  # its worker was thought dead
+        ([attempt(1, FAILED), attempt(2, {"value": 1.0})], Kind.COMPLETED),
+    ],
+)
+def test_how_far_a_trial_is(attempts, kind):
+    (told,) = tell([TrialRecord(0, {a.attempt: a for a in attempts})], ["val_loss"])
+    assert (told.kind, told.values) == (kind, (1.0,) if kind is Kind.COMPLETED else ())
+
+
+def test_a_trial_that_was_only_claimed_is_not_told():
+    assert tell([TrialRecord(0, {}, {1: "w"})], ["val_loss"]) == []
+
+
+def test_reports_of_all_attempts_count():
+    record = TrialRecord(
+        0, {1: attempt(1, None, (1, 9.0), (2, 8.0), (3, 7.0)), 2: attempt(2, None, (3, 7.5), (4, 6.0))}
+    )
+    assert tell([record], ["val_loss"])[0].reports == {1: 9.0, 2: 8.0, 3: 7.5, 4: 6.0}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_diverged_trainings_have_failed(sign):
+    told = without_diverged(completed(*(sign * v for v in (105.0, 110.0, 230.0, 1e11, 3e16, 120.0))), [sign])
+    assert [one.kind for one in told].count(Kind.FAILED) == 2
+    assert worst(told, [sign]) == (sign * 230.0,)
+
+
+def test_converging_to_nothing_is_not_diverging():
+    values = [200.0, 30.0, 5.0, 0.1, 1e-3, 1e-5, 1e-7, 1e-9, 1e-12, 0.0]
+    assert all(one.kind is Kind.COMPLETED for one in without_diverged(completed(*values), [1]))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_softening_keeps_the_order_and_the_better_half(sign):
+    values = [sign * v for v in (1.0, 2.0, 3.0, 50.0, 1e6)]
+    soft = [one.values[0] for one in softened(completed(*values), [sign])]
+    assert soft[:3] == values[:3]
+    assert sorted(soft, key=lambda v: sign * v) == soft
+    assert abs(soft[4]) < 100
