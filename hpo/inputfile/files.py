@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import stat
 from collections.abc import Iterable
@@ -11,6 +12,9 @@ from hpo.errors import did_you_mean
 
 #: The most that an input file or a parameter-space file may hold; 150 000 rows with 20 parameters are about 60 MB.
 MAX_BYTES = 256_000_000
+
+#: How much two names without their suffixes have in common when one may be meant for the other.
+_ALIKE = 0.6
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -50,7 +54,12 @@ def nearest_file(path: Path, others: Iterable[str] = ()) -> str:
         beside = [entry.name for entry in os.scandir(path.parent)]
     except (OSError, ValueError):
         beside = []
-    return did_you_mean(path.name, [*beside, *others])
+    return did_you_mean(path.name, [name for name in (*beside, *others) if _alike(Path(name).stem, path.stem)])
+
+
+def _alike(stem: str, other: str) -> bool:
+    """Whether names are near without their suffixes, which alone make short names look alike."""
+    return difflib.SequenceMatcher(None, stem.casefold(), other.casefold()).ratio() >= _ALIKE
 
 
 def _refuse_irregular(mode: int) -> None:

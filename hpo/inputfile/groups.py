@@ -87,7 +87,8 @@ def _cut(lines: list[bytes], start: int, end: int, file: Path, complaints: Compl
     body = [match[2], *lines[start + 1 : end]]
     length = _length(body)
     if length is None:
-        message = f"section &{name} is never closed; end it with a line that holds '/' alone"
+        place = f"before line {end + 1}" if end < len(lines) else f"behind line {_last(lines, start)}"
+        message = f"section &{name} is never closed; a line that holds '/' alone is missing {place}"
         complaints.error(message, file, start + 1)
     else:
         _refuse_text(lines, start + length + 1, end, file, complaints)
@@ -102,6 +103,11 @@ def _misspelt(name: str, file: Path, line: int, complaints: Complaints) -> str |
     wanted = near or f" The sections are {', '.join('&' + known for known in NAMES)}."
     complaints.error(f"unknown section &{name}.{wanted}", file, line)
     return next((known for known in NAMES if repr(known) in near), None)
+
+
+def _last(lines: list[bytes], start: int) -> int:
+    """Return the number, from 1, of the last line with content from `start` on, which itself has some."""
+    return next(i for i in range(len(lines), start, -1) if not _NOTHING.match(lines[i - 1]))
 
 
 def _length(body: list[bytes]) -> int | None:

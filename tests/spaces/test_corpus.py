@@ -63,7 +63,10 @@ def test_every_space_survives_json_and_native_writing(file: Path) -> None:
 def test_lines_are_those_of_the_file() -> None:
     complaints = Complaints()
     assert read_space(b"\na = 1\nb = foo(2)\n", Path("x.in"), 40, "grid", complaints) is None
-    assert [str(each) for each in complaints.errors] == ["x.in:42: 'b': 'foo' is none of int, real, choice, vector."]
+    assert [str(each) for each in complaints.errors] == [
+        "x.in:42: 'b': 'foo' is none of int, real, choice, vector. "
+        "Write bounds, as in int(0, 9) or real(0, 1), or a list of values, as in [1, 2, 4]"
+    ]
 
 
 def test_only_grid_runs_rows() -> None:

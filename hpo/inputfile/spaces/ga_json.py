@@ -15,6 +15,8 @@ from hpo.inputfile.spaces.base import Builder, Mistake, Source
 from hpo.inputfile.spaces.json_text import elements, without_comments
 from hpo.space import Categorical, Constant, Integer, Parameter, ParameterSpace, Real
 
+_UNPACKED = "without brackets and commas around"
+
 
 def matches(source: Source) -> bool:
     """Return whether the text is a JSON list."""
@@ -25,11 +27,18 @@ def read(source: Source) -> ParameterSpace | None:
     """Return the space; mistakes are reported with their lines."""
     builder = Builder(source)
     try:
-        for item, line in elements(without_comments(source.text)):
+        for number, (item, line) in enumerate(elements(without_comments(source.text))):
+            if number == 0 and _is_row(item):
+                raise Mistake("this is no parameter; as rows of a grid, write one row a line, " + _UNPACKED, line)
             builder.add(line, lambda item=item, line=line: _parameter(item, line, builder))  # type: ignore[misc]
     except Mistake as mistake:
         builder.fail(str(mistake), mistake.line)
     return builder.space()
+
+
+def _is_row(item: Any) -> bool:
+    """Whether the list holds points, as the other JSON form has them, and no parameters."""
+    return isinstance(item, dict) and bool(item) and not {"name", "type"} & item.keys()
 
 
 def _parameter(item: Any, line: int, builder: Builder) -> Parameter:

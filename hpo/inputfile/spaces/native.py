@@ -33,6 +33,7 @@ from hpo.space.expressions import MISSING, VARIABLE, Expression, ExpressionError
 _NAME = re.compile(r"[^\W\d][\w.\-]*")
 _CALL = re.compile(r"(?P<kind>[A-Za-z_]\w*)\s*\((?P<inside>.*)\)", re.DOTALL)
 _OPTION = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=(?!=)\s*(?P<value>.*)", re.DOTALL)
+_WRITE_INSTEAD = " Write bounds, as in int(0, 9) or real(0, 1), or a list of values, as in [1, 2, 4]"
 #: What people write who come from elsewhere.
 _ELSEWHERE = {"float": "real", "uniform": "real", "loguniform": "real", "integer": "int", "randint": "int"}
 
@@ -84,7 +85,7 @@ def _call(name: str, kind: str, arguments: _Arguments) -> Parameter:
     reader = _READERS.get(kind.lower())
     if reader is None:
         nearest = f" Did you mean {_ELSEWHERE[kind]!r}?" if kind in _ELSEWHERE else did_you_mean(kind, _READERS)
-        raise Mistake(f"{name!r}: {kind!r} is none of {', '.join(_READERS)}.{nearest}")
+        raise Mistake(f"{name!r}: {kind!r} is none of {', '.join(_READERS)}.{nearest or _WRITE_INSTEAD}")
     return reader(name, arguments)
 
 
@@ -99,6 +100,7 @@ class _Arguments:
         self.distinct = distinct
         self.parts: list[str] = []
         self._given: dict[str, str] = {}
+        self._known: list[str] = []
         for part in filter(None, split_outside(inside, ",")):
             option = _OPTION.fullmatch(part)
             if option is None:
@@ -119,6 +121,7 @@ class _Arguments:
 
     def option(self, word: str, otherwise: Any) -> Any:
         """Take the option `word`."""
+        self._known.append(word)
         return _value(self._given.pop(word), self.name) if word in self._given else otherwise
 
     def values(self) -> list[Any]:
@@ -138,7 +141,9 @@ class _Arguments:
 
     def unknown(self, word: str) -> Mistake:
         """Return the mistake that a flag or option is."""
-        return Mistake(f"{self.name!r}: {word!r} is no option here.{did_you_mean(word, _OPTIONS)}")
+        known = list(dict.fromkeys([*self._known, "default", "transform"]))
+        hint = did_you_mean(word, known) or f" The options are {', '.join(known)}."
+        return Mistake(f"{self.name!r}: {word!r} is no option here.{hint}")
 
 
 def _range(kind: type[Integer] | type[Real], name: str, arguments: _Arguments) -> Parameter:
@@ -181,7 +186,6 @@ def _element(name: str, text: str, distinct: Callable[[list[Any]], list[Any]]) -
     return Categorical("", distinct(value)) if choices else Constant("", value)
 
 
-_OPTIONS = ("log", "step", "n", "ordered", "default", "transform")
 #: The longest vector.
 MAX_LENGTH = 10_000
 #: Of all lines together; a longer space was not written by hand, and JSON rows are read fifty times faster.
