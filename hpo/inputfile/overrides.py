@@ -10,7 +10,8 @@ from hpo.errors import Complaints, did_you_mean
 from hpo.inputfile.assignments import Assignment
 from hpo.inputfile.keywords import SPELLINGS
 
-_OVERRIDE = re.compile(r"(?:(?P<section>control|default_model)\.)?(?P<key>[^\s=]+)\s*=(?P<text>.*)", re.I | re.S)
+_SECTION = r"(?:(?P<section>control|default_model|param_space)\.)?"
+_OVERRIDE = re.compile(_SECTION + r"(?P<key>[^\s=]+)\s*=(?P<text>.*)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -38,7 +39,10 @@ class Overrides:
                 ways = f"control.{each.target}= or default_model.{each.target}="
                 complaints.error(f"{each.target}={each.text}: both &control and &default_model have it; write {ways}")
         for name, each in self.bare.items():
-            if name not in defaults:
+            if name in parameters and name not in defaults:
+                message = f"'{name}' is a parameter of the search; as a default, for single runs, write"
+                complaints.error(f"{name}={each.text}: {message} default_model.{name}={each.text}")
+            elif name not in defaults:
                 near = did_you_mean(name, [*SPELLINGS, *defaults])
                 complaints.error(f"{name}={each.text}: neither &control nor &default_model has '{name}'.{near}")
         known = {*defaults, *parameters}
@@ -58,7 +62,10 @@ def parse(arguments: Iterable[str], complaints: Complaints) -> Overrides:
             continue
         section, key = (match["section"] or "").lower(), match["key"]
         assignment = Assignment(key, match["text"].strip(), None)
-        if section == "default_model":
+        if section == "param_space":
+            message = "&param_space cannot be overridden here; change it in the file, or name another by"
+            complaints.error(f"{argument}: {message} param_space_file=FILE")
+        elif section == "default_model":
             found.default_model[key] = assignment
         elif section == "control" or key.casefold() in SPELLINGS:
             row = SPELLINGS.get(key.casefold())

@@ -82,6 +82,15 @@ def test_a_searched_name_may_get_a_default_for_a_single_run(given: Any) -> None:
     [
         ("seed=3", "seed=3: both &control and &default_model have it; write control.seed= or default_model.seed="),
         ("epohcs=3", "epohcs=3: neither &control nor &default_model has 'epohcs'. Did you mean 'epochs'?"),
+        (
+            "lr=0.1",
+            "lr=0.1: 'lr' is a parameter of the search; as a default, for single runs, write default_model.lr=0.1",
+        ),
+        (
+            "param_space.lr=3",
+            "param_space.lr=3: &param_space cannot be overridden here; change it in the file, or name another by "
+            "param_space_file=FILE",
+        ),
         ("default_model.epohcs=3", "default_model.epohcs=3: &default_model has no 'epohcs'. Did you mean 'epochs'?"),
         ("control.nworker=3", "nworker=3: unknown &control keyword 'nworker'. Did you mean 'nworkers'?"),
         ("nworkers=", "nworkers=: nworkers has no value"),
