@@ -25,10 +25,8 @@ _ID = "run"
 _SEED = 0
 
 
-def run(
-    inputfile: InputFile, script: Script, params: Mapping[str, Any] | None = None, *, debugger: bool = False
-) -> int:
-    """Run the defaults (overlaid by `params`) in the working directory; 0, 1 when it failed, 130 or 143 by a signal.
+def run(inputfile: InputFile, script: Script, *, debugger: bool = False) -> int:
+    """Run the defaults in the working directory; 0, 1 when it failed, 130 or 143 by a signal.
 
     The dictionary is printed first, the value last. Leaves `subprocess_out_and_err.txt`, `result.txt` and
     `candle_value_to_return.json`, and replaces those of an earlier single run, nothing else.
@@ -37,7 +35,7 @@ def run(
     for name in ("result.txt", "candle_value_to_return.json"):
         (folder / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
-        attempt = _attempt(inputfile, params or {}, folder, Path(scratch))
+        attempt = _attempt(inputfile, folder, Path(scratch))
         return _here(script, inputfile.control, attempt, debugger=debugger)[0]
 
 
@@ -133,10 +131,10 @@ def _fresh(where: Path, trial_id: str) -> Path:
             return folder
 
 
-def _attempt(inputfile: InputFile, params: Mapping[str, Any], folder: Path, scratch: Path) -> Attempt:
+def _attempt(inputfile: InputFile, folder: Path, scratch: Path) -> Attempt:
     keywords = inputfile.control
     seed = keywords["seed"] if keywords["seed"] is not None else _SEED
-    whole = {"output_dir": str(folder), **reserved(_ID, _ID, seed, keywords), **inputfile.defaults, **params}
+    whole = {"output_dir": str(folder), **reserved(_ID, _ID, seed, keywords), **inputfile.defaults}
     environment = {
         "HPO_EXPERIMENT": _ID,
         "HPO_TRIAL": _ID,

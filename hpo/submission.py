@@ -18,9 +18,7 @@ from hpo.slurm import commands, request
 class Submission:
     """One input file, checked. Raises `InputError` with all that is wrong before anything is made or started."""
 
-    def __init__(
-        self, file: str, overrides: Sequence[str], *, single: bool = False, trial: str | None = None
-    ) -> None:
+    def __init__(self, file: str, overrides: Sequence[str], *, single: bool = False, trial: str | None = None) -> None:
         self.checked = checks.check(Path(file), overrides, single=single, trial=trial)
         for warning in self.checked.warnings:
             print(f"warning: {warning}", file=sys.stderr)

@@ -118,7 +118,11 @@ def test_the_experiment_as_understood(project, hpo):
 
 
 def test_the_json_document(project, document):
-    project("nworkers = 2\nwalltime = 90", space="lr = [0.1, 0.2]\nopt = ['adam', 'sgd']")
+    project(
+        "nworkers = 2\nwalltime = 90",
+        space="lr = [0.1, 0.2]\nopt = ['adam', 'sgd']",
+        script=SCRIPT + '    hyperparams["opt"]',
+    )
     found = document("default_model.epochs=1")
     assert (found["ok"], found["errors"], found["warnings"]) == (True, [], [])
     assert (found["workflow"], found["sampler"], found["n_trials"]) == ("grid", "grid", 4)
@@ -248,7 +252,7 @@ def test_the_names_that_every_trial_has_are_defined(project, document, name):
 
 
 def test_a_name_that_some_trials_lack(project, document):
-    project(space='{"lr": 1, "size": 3}\n{"lr": 2}', script='def run(p):\n    return p["size"]')
+    project(space='{"lr": 1, "size": 3}\n{"lr": 2}', script='def run(p):\n    return p["size"] * p["lr"]')
     assert messages(document()["warnings"]) == [
         "model.py:2: the script reads 'size', which has no default and is missing from the trial hpset_00002"
     ]
@@ -259,18 +263,65 @@ def test_a_single_run_has_no_value_for_what_only_the_search_varies(project, docu
     project()
     assert document()["ok"]
     assert messages(document("run_workflow=0")["errors"]) == [
-        "model.py:3: the script reads 'lr', which the input file does not define."
+        "model.py:3: the script reads 'lr', which has no default: give --trial ID, or default_model.lr=VALUE"
     ]
+
+
+@pytest.mark.parametrize("executor", ["auto", "slurm"])
+def test_hpo_run_is_checked_as_a_single_run(project, hpo, executor):
+    project(f"executor = {executor}")
+    code, out, err = hpo("run", "model.in")
+    remedy = "the script reads 'lr', which has no default: give --trial ID, or default_model.lr=VALUE"
+    assert (code, out, err) == (2, "", f"{Path.cwd()}/model.py:3: {remedy}\n")
+    assert hpo("run", "model.in", "default_model.lr=0.5")[::2] == (0, "")
+    assert Path("result.txt").read_text() == "5.0\n"
+    assert hpo("run", "model.in", "--trial", "1")[::2] == (0, "")
+    assert Path("result.txt").read_text() == "2.0\n"
+
+
+def test_without_trials_that_are_known_no_trial_is_advised(project, hpo):
+    project(space="lr = real(0, 1)")
+    code, _, err = hpo("run", "model.in", "workflow=random", "n_trials=5")
+    assert (code, err.endswith("which has no default: give default_model.lr=VALUE\n")) == (2, True)
 
 
 def test_what_nobody_reads_is_a_note(project, document):
-    project(defaults="epochs = 10\nunused = 3", space="lr = [0.1]\ndropuot = [0.1, 0.2]", script=SCRIPT)
+    project(defaults="epochs = 10\nunused = 3", space="lr = [0.1]\nfixed = 7", script=SCRIPT)
     found = document()
     assert (found["ok"], found["warnings"]) == (True, [])
     assert messages(found["notes"]) == [
-        "the script does not read 'dropuot', a parameter: trials that differ in it alone are alike.",
-        "the script does not read 'unused', a default.",
+        "the script does not read 'unused'.",
+        "the script does not read 'fixed'.",
     ]
+
+
+@pytest.mark.parametrize(
+    "space", ["epochs = [5]\nlrr = [0.1, 0.2]", '{"epochs": 5, "lrr": 1}\n{"epochs": 5, "lrr": 2}']
+)
+def test_a_parameter_that_nobody_reads_is_a_warning(project, document, hpo, space):
+    project(defaults="lr = 0.1", space=space)
+    message = "the script never reads the parameter 'lrr', so all its values train the same model. Did you mean 'lr'?"
+    assert messages(document()["warnings"]) == [f"model.in: {message}"]
+    assert f"warning: model.in: {message}\n" in hpo("submit-job", "model.in", "--dry-run")[2]
+
+
+def test_a_parameter_that_decides_on_others_need_not_be_read(project, document):
+    space = "lr = [0.1]\nkind = ['a', 'b']\nepochs = [5, 6] if kind == 'a'"
+    project(space=space)
+    assert document()["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import json\ndef run(p):\n    return json.load(open('params.json'))['lr']",
+        "@decorated\ndef run(p):\n    return p['epochs']",
+        "def run(p):\n    return other.fit(p)",
+    ],
+)
+def test_what_may_be_read_elsewhere_is_no_warning(project, document, script):
+    project(script=f"def decorated(f):\n    return f\n{script}")
+    assert document()["warnings"] == []
 
 
 def test_where_everything_may_be_read_there_is_no_such_note(project, document):
@@ -416,6 +467,76 @@ def test_isolation_none_is_for_python(project, document):
     assert messages(document()["errors"]) == [f"model.in:4: {message}"]
 
 
+# ---- what no interpreter can read or find
+
+
+@pytest.mark.parametrize("imports", ["import mine", "from package.part import f", "import between"])
+def test_a_local_module_that_is_not_python(project, document, tmp_path, imports):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("from .part import f")
+    for name in ("mine", "package/part"):
+        (tmp_path / f"{name}.py").write_text("x = 1\ndef f(:\n    pass\n")
+    (tmp_path / "between.py").write_text("import mine")
+    project(script=f"{imports}\n{SCRIPT}")
+    broken = "part.py" if "package" in imports else "mine.py"
+    assert messages(document()["errors"]) == [f"{broken}:2: this is not Python: invalid syntax"]
+
+
+@pytest.mark.parametrize("imports", ["try:\n    {}\nexcept Exception:\n    pass", "if 0:\n    {}", "def f():\n    {}"])
+def test_an_import_that_may_be_meant_to_fail_is_no_mistake(project, document, tmp_path, imports):
+    (tmp_path / "mine.py").write_text("def f(:")
+    project(script=imports.format("import mine, surely_not_there") + SCRIPT)
+    found = document()
+    assert (found["errors"], found["warnings"]) == ([], [])
+
+
+def test_a_module_that_is_not_there_is_a_warning(project, document, tmp_path):
+    (tmp_path / "mine.py").write_text("import os, pytest\nimport surely_not_there.either")
+    project(script=f"import mine\nimport surely_not_here as s\n{SCRIPT}")
+    missing = "neither beside the script nor installed for " + sys.executable
+    assert messages(document()["warnings"]) == [
+        f"model.py:2: there is no module 'surely_not_here', {missing}",
+        f"mine.py:2: there is no module 'surely_not_there', {missing}",
+    ]
+
+
+@pytest.mark.parametrize("control", ["", f"python_bin_path = {sys.executable}"])
+def test_modules_are_not_sought_where_the_script_or_another_interpreter_decides(project, document, control):
+    begin = "" if control else "import sys\nsys.path.append('lib')\n"
+    project(control, script=f"{begin}import surely_not_there\n{SCRIPT}")
+    assert document()["warnings"] == []
+
+
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="needs R")
+def test_a_script_that_is_not_r(project, document):
+    project(script='writeLines("x", "it_ran")\nif (TRUE {\n}', name="model.R")
+    (error,) = [m for m in messages(document()["errors"]) if "jsonlite" not in m]
+    assert error == "model.R:2: this is not R: unexpected '{'"
+    assert not Path("it_ran").exists()
+
+
+BASH_SCRIPT = "candle_value_to_return=$(candle_get_param lr)"
+
+
+def test_a_script_that_is_not_bash(project, document):
+    project(script=f"touch it_ran\nif true; then\n  echo\n{BASH_SCRIPT}\nfii\ndone", name="model.sh")
+    (error,) = messages(document()["errors"])
+    assert error == "model.sh:6: this is not bash: syntax error near unexpected token `done'"
+    assert not Path("it_ran").exists()
+
+
+@pytest.mark.parametrize("script", ["shopt -s extglob\nls !(x)", "[[ a =~ ^(a|b)$ ]]", "cat <(echo)", "cat <<X\n)\nX"])
+def test_what_bash_understands_is_no_mistake(project, document, script):
+    project(script=f"{script}\n{BASH_SCRIPT}", name="model.sh")
+    assert document()["errors"] == []
+
+
+def test_what_stands_behind_the_end_of_a_bash_script_is_only_a_warning(project, document):
+    project(script=f"{BASH_SCRIPT}\nexit 0\ndata ) follow", name="model.sh")
+    found = document()
+    assert (found["errors"], "this is not bash" in str(found["warnings"])) == ([], True)
+
+
 # ---- commands
 
 
@@ -443,7 +564,8 @@ def test_a_command_needs_no_script(command, tmp_path):
 def test_the_defaults_alone_may_lack_what_a_command_needs(command, hpo):
     command("  command = \"echo 'IMPROVE_RESULT val_loss: {lr}'\"")
     code, _, err = hpo("run", "model.in")
-    assert (code, "command has {lr}, which has no value in this run" in err) == (1, True)
+    remedy = "command has {lr}, which has no default: give --trial ID, or default_model.lr=VALUE"
+    assert (code, err) == (2, f"model.in:3: {remedy}\n")
     assert hpo("run", "model.in", "--trial", "1")[0] == 0
     assert hpo("check", "model.in", "run_workflow=0")[0] == 2
 

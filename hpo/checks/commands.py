@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from hpo.checks.names import RESERVED, defined, trial_without
+from hpo.checks.names import RESERVED, defined, trial_without, without_default
 from hpo.errors import Complaints
 from hpo.inputfile import InputFile
 from hpo.runners import environment
@@ -25,7 +25,8 @@ def check_command(inputfile: InputFile, file: Path, complaints: Complaints) -> N
     if command is None:
         return
     where = inputfile.where("command", file)
-    errors = command_errors(command, {*defined(inputfile), *RESERVED}) or list(_without_value(inputfile, command))
+    known = {*defined(inputfile), *inputfile.space.names, *RESERVED}
+    errors = command_errors(command, known) or list(_without_value(inputfile, command))
     for message in errors:
         complaints.error(message, *where)
     if not errors:
@@ -54,12 +55,12 @@ def check_pattern(inputfile: InputFile, script: Script, file: Path, complaints: 
 
 def _without_value(inputfile: InputFile, command: str) -> Iterator[str]:
     """Say which parameters some trials lack, for which the command has no default."""
-    if inputfile.single_run:
-        return
     for name in places(command):
         if name in inputfile.space.names and name not in inputfile.defaults:
-            trial = trial_without(inputfile, name)
-            if trial:
+            remedy, trial = without_default(inputfile, name), trial_without(inputfile, name)
+            if remedy:
+                yield f"command has {{{name}}}, {remedy}"
+            elif trial:
                 yield f"command has {{{name}}}, which has no default and is missing from {trial}"
 
 

@@ -43,9 +43,9 @@ def _lines(checked: Checked) -> Iterator[str]:
     yield from _section("Fixed values", _table([name, repr(value)] for name, value in fixed.items()))
     yield from _section("First trials", _trial_lines(checked))
     yield from _section("Cost", _cost_lines(checked))
-    yield from _section("Slurm", job_lines(given, checked.destination, checked.n_trials))
     yield from _section("Notes", _wrapped(checked.notes))
     yield from _section("Warnings", _wrapped(checked.warnings))
+    yield from _section("Slurm", job_lines(given, checked.destination, checked.n_trials))
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
@@ -143,7 +143,8 @@ def _cost_lines(checked: Checked) -> Iterator[str]:
     if given.single_run or number is None:
         return
     rounds = -(-number // workers)
-    yield f"{_count(rounds, 'time')} as long as one trial takes; `hpo run {given.path.name}` runs one"
+    times = "as long as one trial takes" if rounds == 1 else f"{_count(rounds, 'time')} as long as one trial takes"
+    yield f"{times}; `hpo run {given.path.name}` runs one"
     timeout = given.control["trial_timeout"]
     if timeout:
         yield f"at most {rounds * timeout / 3600:.2g} hours, since trial_timeout = {given.shown('trial_timeout')}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +12,12 @@ from typing import Any
 from hpo.errors import Complaints
 from hpo.script import python as python_script
 from hpo.script import textual
+from hpo.script.faults import Fault, foreign_fault
+from hpo.script.imports import check_imports
 from hpo.script.modules import local_modules, preload
 from hpo.script.reads import Read, Reads
 
-__all__ = ["LANGUAGES", "Analysis", "Read", "Reads", "Script", "analyse"]
+__all__ = ["LANGUAGES", "Analysis", "Read", "Reads", "Script", "analyse", "check_imports"]
 
 #: File suffix (in lower case) -> runner. Anything else that can be executed is run as a command.
 LANGUAGES: Mapping[str, str] = {".py": "python", ".r": "rscript", ".sh": "bash", ".bash": "bash"}
@@ -138,11 +138,11 @@ def _analyse_text(path: Path, source: bytes, language: str, complaints: Complain
 def _analyse_python(
     path: Path, source: bytes, complaints: Complaints, python: Path | None, search: Sequence[Path]
 ) -> Analysis:
-    foreign = _foreign_fault(python, path) if python else None
+    foreign = foreign_fault(python, path) if python else None
     try:
         tree = python_script.parse(path, source)
     except (SyntaxError, ValueError) as error:
-        fault = foreign if python else _Fault.of(error)
+        fault = foreign if python else Fault.of(error)
         return _unparsed(path, source, fault, complaints)
     if foreign:
         complaints.error(f"{python} cannot read it: {foreign.message}", path, foreign.line)
@@ -152,21 +152,7 @@ def _analyse_python(
     return Analysis(Script(path, "python", facts.form, ahead), facts.reads, files)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    """Why a text is not Python, and the line when it is known."""
-
-    message: str
-    line: int | None = None
-
-    @classmethod
-    def of(cls, error: SyntaxError | ValueError) -> _Fault:
-        if isinstance(error, SyntaxError):
-            return cls(error.msg, error.lineno)
-        return cls(str(error))
-
-
-def _unparsed(path: Path, source: bytes, fault: _Fault | None, complaints: Complaints) -> Analysis:
+def _unparsed(path: Path, source: bytes, fault: Fault | None, complaints: Complaints) -> Analysis:
     """The script is not Python as this interpreter has it: a mistake, unless the one that will run it reads it."""
     form = _form_by_text(source.decode("utf-8", errors="replace"))
     if fault:
@@ -180,31 +166,3 @@ def _form_by_text(text: str) -> str:
     if not re.search(r"^def run\b", text, re.MULTILINE):
         return "plain"
     return "canonical" if re.search(r"^def initialize_parameters\b", text, re.MULTILINE) else "run"
-
-
-#: Run by another interpreter, of Python 3.6 or later; prints what is wrong with a script as JSON, or null.
-_PROBE = """
-import json, sys, warnings
-warnings.simplefilter("ignore")
-try:
-    with open(sys.argv[1], "rb") as file:
-        compile(file.read(), sys.argv[1], "exec", dont_inherit=True)
-    fault = None
-except SyntaxError as error:
-    fault = [error.msg, error.lineno]
-except (ValueError, RecursionError, MemoryError) as error:
-    fault = [str(error), None]
-print(json.dumps(fault))
-"""
-
-
-def _foreign_fault(python: Path, path: Path) -> _Fault | None:
-    """Return what another interpreter finds wrong with a script, or None; also when that interpreter does not start."""
-    try:
-        done = subprocess.run(
-            [python, "-I", "-S", "-c", _PROBE, path], capture_output=True, text=True, timeout=60, check=True
-        )
-        fault = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, json.JSONDecodeError):
-        return None
-    return _Fault(*fault) if fault else None

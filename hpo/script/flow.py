@@ -26,6 +26,17 @@ def certain(body: Sequence[ast.stmt], as_main: bool) -> Iterator[ast.expr]:
             return
 
 
+def certain_imports(body: Sequence[ast.stmt], as_main: bool) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield every import statement that is surely run; `as_main` as for `certain`."""
+    for statement in body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            yield statement
+        elif as_main and isinstance(statement, ast.If) and is_main_guard(statement):
+            yield from certain_imports(statement.body, as_main)
+        if _may_leave(statement):
+            return
+
+
 def set_before(node: ast.AST, name: str, parents: Mapping[ast.AST, ast.AST]) -> bool:
     """True when the variable `name` of the module is surely set by a statement that runs before `node`.
 

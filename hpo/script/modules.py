@@ -37,10 +37,10 @@ def preload(tree: ast.Module, folders: Sequence[Path]) -> tuple[str, ...]:
     """
     names: list[str] = []
     for statement in _head(tree):
-        local = {name for name in _named(statement) if _is_local(_top(name), folders)}
+        local = {name for name in named(statement) if is_local(top_of(name), folders)}
         if not _only_define(local, folders):
             break
-        names += [name for name in _named(statement) if name not in local and _installed(_top(name))]
+        names += [name for name in named(statement) if name not in local and _installed(top_of(name))]
     return tuple(dict.fromkeys(names))
 
 
@@ -56,7 +56,7 @@ def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-def _named(statement: ast.Import | ast.ImportFrom) -> list[str]:
+def named(statement: ast.Import | ast.ImportFrom) -> list[str]:
     """Return the dotted names that an absolute import may import, outermost first."""
     if isinstance(statement, ast.Import):
         return [alias.name for alias in statement.names]
@@ -65,7 +65,7 @@ def _named(statement: ast.Import | ast.ImportFrom) -> list[str]:
     return [statement.module, *(f"{statement.module}.{a.name}" for a in statement.names if a.name != "*")]
 
 
-def _top(name: str) -> str:
+def top_of(name: str) -> str:
     return name.partition(".")[0]
 
 
@@ -86,12 +86,12 @@ def _only_define(names: Iterable[str], folders: Sequence[Path]) -> bool:
     seen: set[Path] = set()
     while todo:
         file = todo.pop()
-        tree = _tree(file)
+        tree = tree_of(file)
         if tree is None or not all(map(_defines, tree.body)):
             return False
         seen.add(file)
         imports = [s for s in tree.body if isinstance(s, (ast.Import, ast.ImportFrom))]
-        todo += [f for s in imports for f in _imported_files(s, file, folders) if f not in seen]
+        todo += [f for s in imports for f in imported_files(s, file, folders) if f not in seen]
     return True
 
 
@@ -140,10 +140,10 @@ class _Collector:
         return tuple(self.files)
 
     def _imports(self, file: Path) -> Iterator[Path]:
-        tree = _tree(file)
+        tree = tree_of(file)
         for node in ast.walk(tree) if tree else ():
             if isinstance(node, (ast.Import, ast.ImportFrom)):
-                yield from _imported_files(node, file, self.folders)
+                yield from imported_files(node, file, self.folders)
             elif isinstance(node, ast.Call):
                 for name in _imported_by_call(node):
                     yield from _local_files(name, self.folders)
@@ -162,7 +162,7 @@ class _Collector:
         return []
 
 
-def _tree(file: Path) -> ast.Module | None:
+def tree_of(file: Path) -> ast.Module | None:
     """Return the syntax tree of a local module, or None when it has none: it fails when it is imported, if it is."""
     try:
         with warnings.catch_warnings():
@@ -181,7 +181,7 @@ def _imported_by_call(call: ast.Call) -> list[str]:
     return []
 
 
-def _imported_files(statement: ast.Import | ast.ImportFrom, file: Path, folders: Sequence[Path]) -> Iterator[Path]:
+def imported_files(statement: ast.Import | ast.ImportFrom, file: Path, folders: Sequence[Path]) -> Iterator[Path]:
     """Yield the local files that an import statement in `file` would run."""
     if isinstance(statement, ast.ImportFrom) and statement.level:
         folder = file.parents[min(statement.level, len(file.parents)) - 1]
@@ -189,18 +189,18 @@ def _imported_files(statement: ast.Import | ast.ImportFrom, file: Path, folders:
         for alias in statement.names:
             yield from _files_in(folder, [*module, alias.name])
     else:
-        for name in _named(statement):
+        for name in named(statement):
             yield from _local_files(name, folders)
 
 
 def _local_files(name: str, folders: Sequence[Path]) -> Iterator[Path]:
     """Yield the files that importing the dotted name would run, as far as they are local."""
     parts = name.split(".")
-    if _is_local(parts[0], folders):
+    if is_local(parts[0], folders):
         yield from next(filter(None, (list(_files_in(folder, parts)) for folder in folders)), [])
 
 
-def _is_local(top: str, folders: Sequence[Path]) -> bool:
+def is_local(top: str, folders: Sequence[Path]) -> bool:
     """True when a top-level name is found in `folders` before any installed package, as Python searches.
 
     A folder without `__init__.py` counts only when nothing installed has its name: `wandb/` beside a script is what

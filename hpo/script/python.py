@@ -12,12 +12,12 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpo.errors import Complaints
 from hpo.script.flow import certain, set_before
-from hpo.script.reads import Reads, Use
+from hpo.script.reads import RECORD, Reads, Use
 from hpo.script.scopes import Function, Scope, Scopes
 
 DICTIONARIES = ("hyperparams", "candle_params")
@@ -175,7 +175,8 @@ class _Study:
             return Reads(everything=True)
         reads = self._reads([(self.scopes.of_function[run], parameters[0].arg)], run.body)
         # What initialize_parameters adds to the dictionary is not known here; a decorator may change it, too.
-        return reads.doubted() if form == "canonical" or run.decorator_list else reads
+        doubtful = form == "canonical" or run.decorator_list
+        return reads.doubted(everything=bool(run.decorator_list)) if doubtful else reads
 
     def _run_function(self) -> ast.FunctionDef | None:
         nodes = self.scopes.bound_at(self.scopes.module, "run")
@@ -184,7 +185,14 @@ class _Study:
     def _reads(self, variables: list[tuple[Scope, str]], body: list[ast.stmt]) -> Reads:
         sure = set(certain(body, as_main=body is self.tree.body))
         reads = Use(self.parents, self.scopes, sure).of(variables)
-        return reads.doubted(everything=True) if self.tricks or self.scopes.stars else reads
+        if self.tricks or self.scopes.stars:
+            return reads.doubted(everything=True)
+        return replace(reads, everything=reads.everything or self._opens_record())
+
+    def _opens_record(self) -> bool:
+        """Whether the script names the file in its folder that has all hyperparameters."""
+        texts = (node.value for node in self.parents if isinstance(node, ast.Constant) and isinstance(node.value, str))
+        return any(RECORD in text for text in texts)
 
 
 def _position(node: ast.AST) -> tuple[int, int]:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from hpo.script.scopes import Scope, Scopes
 
+#: The file of hyperparameters in the folder of each trial.
+RECORD = "params.json"
+
 #: Builtins that look at a dictionary and neither keep nor change it.
 _HARMLESS = {"print", "len", "str", "repr", "bool", "type", "isinstance", "id"}
 
