@@ -8,6 +8,7 @@ starts an interpreter for each trial; it gets a tenth of them.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def submitit(folder: Path, trials: int) -> float | None:
         from submitit import AutoExecutor
     except ImportError:
         return None
+    logging.disable(logging.WARNING)  # it misses sacct
     executor = AutoExecutor(folder=folder / "submitit")
     executor.update_parameters(slurm_array_parallelism=AT_ONCE, timeout_min=10, slurm_mem="200M")
     began = time.monotonic()
