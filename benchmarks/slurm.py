@@ -3,7 +3,8 @@
     tests/cluster/start && uv run --with submitit python benchmarks/slurm.py [TRIALS]
 
 What is measured is the time from the submission to the last result, and what is printed the trials per second. submitit
-starts an interpreter for each trial; it gets a tenth of them.
+starts an interpreter for each trial; it gets a tenth of them. On two busy cores, 16 at a time, trials per second:
+workers 147, workers without a process for each trial 210, array tasks that do nothing 72, submitit 3.5.
 """
 
 from __future__ import annotations
