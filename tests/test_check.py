@@ -635,6 +635,12 @@ def test_a_trial_to_run_is_one_that_is_known_beforehand(project, hpo):
     assert err.startswith("--trial is for grids: what the trials of workflow = random are is known when they run")
 
 
+def test_a_trial_that_is_not_there(project, hpo):
+    project(defaults="epochs = 10\nlr = 1")
+    message = "model.in has no trial '7'; its trials are numbered from 0 to 1\n"
+    assert hpo("run", "model.in", "--trial", "7") == (2, "", message)
+
+
 # ---- no working script is refused
 
 WORKING = {

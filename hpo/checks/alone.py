@@ -33,6 +33,6 @@ def _point(given: InputFile, trial: str, complaints: Complaints) -> Mapping[str,
     size = given.space.size() or 0  # finite, or the reader would have complained
     number = find_number(given.space, size, trial)
     if number is None:
-        complaints.error(f"{given.path.name} has no trial {trial!r}; its {size} trials are numbered from 0")
+        complaints.error(f"{given.path.name} has no trial {trial!r}; its trials are numbered from 0 to {size - 1}")
         return {}
     return given.space.point(number)

@@ -15,7 +15,7 @@ from hpo.inputfile.spaces.base import Builder, Mistake, Source
 from hpo.inputfile.spaces.json_text import elements, without_comments
 from hpo.space import Categorical, Constant, Integer, Parameter, ParameterSpace, Real
 
-_UNPACKED = "without brackets and commas around"
+_ROWS = "this is no parameter; as rows of a grid, write one row a line, without brackets and commas around"
 
 
 def matches(source: Source) -> bool:
@@ -29,7 +29,7 @@ def read(source: Source) -> ParameterSpace | None:
     try:
         for number, (item, line) in enumerate(elements(without_comments(source.text))):
             if number == 0 and _is_row(item):
-                raise Mistake("this is no parameter; as rows of a grid, write one row a line, " + _UNPACKED, line)
+                raise Mistake(_ROWS, line)
             builder.add(line, lambda item=item, line=line: _parameter(item, line, builder))  # type: ignore[misc]
     except Mistake as mistake:
         builder.fail(str(mistake), mistake.line)
