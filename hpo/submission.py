@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from hpo import checks, session, single
 from hpo.errors import Complaint, InputError, SchedulerError, UsageError
 from hpo.experiment import Experiment, create
+from hpo.restart import experiment_of
 from hpo.search import Search
 from hpo.slurm import commands, request
 
@@ -36,8 +36,11 @@ class Submission:
             return 0
         if inputfile.single_run:
             return single.run(inputfile, self.checked.analysis.script)
+        files = self.checked.analysis.files
+        if inputfile.control["restart_from_exp"]:
+            return session.resume(experiment_of(inputfile, files), retry_failed=False, detached=detach)
         assert self.checked.search is not None  # or a mistake would have been raised
-        experiment = create(inputfile, self.checked.analysis.script, self.checked.analysis.files, self.checked.search)
+        experiment = create(inputfile, self.checked.analysis.script, files, self.checked.search)
         workers = session.worker_count(experiment)
         if executor == "slurm":
             if not parsable:
@@ -57,8 +60,10 @@ class Submission:
 
 def _say(text: str) -> None:
     """Print a line; if nobody reads any more the experiment is run all the same."""
-    with contextlib.suppress(BrokenPipeError):
+    try:
         print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _trials(search: Search, experiment: Experiment) -> str:

@@ -233,6 +233,19 @@ def test_failed_trials_are_taken_again_on_request(tmp_path):
 # -- other ways to run
 
 
+def test_restart_from_exp_goes_on_with_the_same_input_and_script_only(tmp_path):
+    file = write_input(tmp_path, SQUARE, "x = [1, 2, 3]")
+    hpo("submit-job", "model.in", cwd=tmp_path)
+    (tmp_path / "experiments/X000/claims/1.done").unlink()
+    assert hpo("submit-job", "model.in", "restart_from_exp=X000", cwd=tmp_path).returncode == 0
+    assert hpo("list", cwd=tmp_path).stdout.count("X0") == 1
+    file.write_text(file.read_text().replace("[1, 2, 3]", "[1, 2, 4]"))
+    (tmp_path / "model.py").write_text(SQUARE + "\n")
+    done = hpo("submit-job", "model.in", "restart_from_exp=X000", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "X000 is another experiment: &param_space, model.py differ" in done.stderr
+
+
 def test_detached_workers_go_on_alone(tmp_path):
     write_input(tmp_path, "import time\n" + SQUARE.replace("return", "time.sleep(0.2); return"), "x = [1, 2, 3, 4]")
     done = hpo("submit-job", "model.in", "--detach", cwd=tmp_path)

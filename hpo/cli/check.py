@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         return _print_json(args)
     checked = checks.check(Path(args.file), args.overrides, to_run=False)
     if args.canonical:
-        from hpo.inputfile import canonical
+        import hpo.inputfile.canonical as canonical
 
         print(canonical.text(checked.inputfile), end="")
     else:
