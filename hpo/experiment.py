@@ -402,9 +402,7 @@ def create(inputfile: InputFile, script: Script, files: Iterable[Path], search: 
     return experiment
 
 
-def _fill(
-    experiment: Experiment, inputfile: InputFile, script: Script, files: Iterable[Path], search: Search
-) -> None:
+def _fill(experiment: Experiment, inputfile: InputFile, script: Script, files: Iterable[Path], search: Search) -> None:
     for folder in ("workers", "claims", "journal", "control", "logs", "scratch", "run/.attempts", "code"):
         (experiment.folder / folder).mkdir(parents=True)
     snapshot = _snapshot(experiment.code, files)
@@ -446,8 +444,8 @@ def _write_rerun(file: Path) -> None:
     python = shlex.quote(sys.executable)
     file.write_text(
         "#!/bin/sh\n"
-        "# Runs this trial again, from the experiment's own copy of the code, in a fresh folder, and compares the value.\n"
-        "# Options, such as --pdb, are passed on.\n"
+        "# Runs this trial again, from the experiment's own copy of the code, in a fresh folder, and compares the\n"
+        "# value. Options, such as --pdb, are passed on.\n"
         'folder=$(cd "$(dirname "$0")" && pwd -P) || exit\n'
         'attempt=$(basename "$folder")\n'
         f'exec {python} -P -m hpo.cli rerun "$folder/../../.." "${{attempt%.*}}" "$@"\n'

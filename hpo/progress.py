@@ -114,7 +114,7 @@ class Progress:
 
     def __init__(self, experiment: Experiment) -> None:
         # a stream of its own: trials without isolation redirect descriptor 2 while they run
-        self._stream = open(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding)
+        self._stream = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding)
         self._tally = Tally(experiment)
         self._name = experiment.name
         self._stop = threading.Event()

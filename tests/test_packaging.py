@@ -74,7 +74,9 @@ def test_imports_run_one_way():
 
 
 def test_only_the_training_room_knows_torch():
-    files = [file for file in sources() if room_of(file) != "hpo.training"]
+    """And the sampler that keeps Optuna's Gaussian processes, which are torch's, to one thread."""
+    known = ROOT / "hpo" / "samplers" / "optuna_sampler.py"
+    files = [file for file in sources() if room_of(file) != "hpo.training" and file != known]
     assert len(files) > 60
     assert not [str(f) for f in files if any(name.split(".")[0] in ("torch", "torchvision") for name in imports_of(f))]
 

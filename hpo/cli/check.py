@@ -26,9 +26,9 @@ def run(args: argparse.Namespace) -> int:
         return _print_json(args)
     checked = checks.check(Path(args.file), args.overrides, to_run=False)
     if args.canonical:
-        import hpo.inputfile.canonical as canonical
+        from hpo.inputfile.canonical import text
 
-        print(canonical.text(checked.inputfile), end="")
+        print(text(checked.inputfile), end="")
     else:
         checks.describe(checked)
     return 0

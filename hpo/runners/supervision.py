@@ -115,9 +115,7 @@ class Supervision:
         self._files = Files(attempt.scratch)
         self._ending = Ending()
         self._reports = ReportTail(self._files.reports, watch.report)
-        self._output = OutputFile(
-            attempt.output, attempt.max_output, live=attempt.live, resumed=attempt.resumed
-        )
+        self._output = OutputFile(attempt.output, attempt.max_output, live=attempt.live, resumed=attempt.resumed)
         self._pipe = -1
         self._over = False
         self._started = False
