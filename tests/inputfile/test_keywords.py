@@ -121,7 +121,7 @@ def test_a_keyword_that_nothing_reads_is_said_to_be_missing() -> None:
     read |= {f"pruner_{option}" for pruner in pruners.TABLE.values() for option in pruner.options}
     unread = {name for name, row in KEYWORDS.items() if name not in read}
     assert unread <= {name for name, row in KEYWORDS.items() if row.use in (Use.MISSING, Use.NOTHING)}
-    assert {"site", "stage", "keep", "dl_backend"} <= unread  # the search sees
+    assert {"stage", "keep", "dl_backend"} <= unread  # the search sees
 
 
 def test_names_are_unique_and_lower_case() -> None:
