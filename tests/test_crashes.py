@@ -278,7 +278,7 @@ def test_a_resumed_trial_keeps_what_it_printed_before(folder):
         "    training.checkpoint.save({'step': 1}, 1)\n"
         "    while first:\n"
         "        time.sleep(0.1)\n"
-        "        training.report(1, 1.0)\n"
+        "        if training.report(1, 1.0):\n            break\n"
         "    return hyperparams['x'] * 2.0\n"
     )
     submit = start_hpo("submit-job", "model.in", "nworkers=1", cwd=folder)
