@@ -72,7 +72,7 @@ def test_a_crash_in_native_code_shows_its_python_frames(bench: Bench) -> None:
         ("child", "what the script left running was ended: 1 process"),
         ("daemon", "what the script left running was ended: 1 process"),
         ("environment", "what the script left running was ended: 1 process"),
-        ("fleeing", "what the script left running was ended: "),
+        ("fleeing", None),  # it may be caught before it has left its group, and then nothing was left running
         ("thread", "it ended with signal SIGALRM after its value was known"),
         ("atexit-hangs", "it ended with signal SIGALRM after its value was known"),
         ("atexit-exits", "it ended with exit code 9 after its value was known"),
@@ -86,14 +86,16 @@ def test_a_crash_in_native_code_shows_its_python_frames(bench: Bench) -> None:
     ],
 )
 def test_what_does_not_keep_a_script_from_its_value(
-    shared_bench: Bench, kind: str, note: str, monkeypatch: pytest.MonkeyPatch
+    shared_bench: Bench, kind: str, note: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = sleepers()
     result = shared_bench.run("hostile.py", params={"kind": kind})
     assert (result.value, result.failure) == (1.0, None)
-    assert note in "".join(result.notes)
-    assert bool(note) == bool(result.notes)
+    if note is not None:
+        assert note in "".join(result.notes)
+        assert bool(note) == bool(result.notes)
     assert sleepers() <= before
+    assert not [pid for parent in processes.children(os.getpid()) for pid in processes.children(parent)]
     assert shared_bench.run("square.py", params={"x": 2}).value == 4.0
 
 
