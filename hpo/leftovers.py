@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,10 @@ class Leftovers:
         #: Whether some owner could not be judged at the last look: look again before giving up.
         self.undecided = False
 
-    def restore(self) -> None:
-        """Make the claims again that journals prove and the folder has not: a power cut, or a copy, took them."""
+    def restore(self, events: Iterable[Event]) -> None:
+        """Make the claims again that `events` prove and the folder has not: a power cut, or a copy, took them."""
         claimed = set(self._journal.claimed())
-        for event in self._experiment.journal().read_new():
+        for event in events:
             if event["e"] == "started" and isinstance(event.get("n"), int) and isinstance(event.get("k"), int):
                 key = f"{event['n']}.{event['k']}"
                 if key not in claimed:

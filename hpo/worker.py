@@ -94,7 +94,7 @@ class Worker:
             liveness.write(self._experiment.workers, self._identity)  # before the first claim
             scratch.mkdir()
             self._left.tidy()
-            self._left.restore()
+            self._left.restore(self._alike.begin())
             left = self._experiment.seconds_left
             self._end = math.inf if left is None else time.monotonic() + left
         heartbeat = liveness.Heartbeat(self._experiment.workers, self.id)
@@ -273,7 +273,13 @@ class AlikeFailures:
         self._limit = limit
         self._reader = experiment.journal()
         self._signatures: list[str | None] = []
-        self._hopeless = limit > 0 and not any(_succeeded(event) for event in self._reader.read_new())
+        self._hopeless = False
+
+    def begin(self) -> list[Event]:
+        """Read, and return, what was recorded before this worker: a success in it is hope."""
+        events = self._reader.read_new()
+        self._hopeless = self._limit > 0 and not any(map(_succeeded, events))
+        return events
 
     def note(self, failure: Failure | None) -> None:
         """Called after each attempt of this worker, with its failure or None."""
