@@ -38,7 +38,6 @@ def prepare(
     trial_id = experiment.space.trial_id(number)
     whole = {"output_dir": str(folder), **experiment.parameters(number, params)}
     put(f"{folder}/params.json", json.dumps(whole))
-    timeout = keywords["trial_timeout"]
     specification = experiment.specification
     return Attempt(
         number=number,
@@ -57,12 +56,20 @@ def prepare(
             "HPO_RESTORE_FROM": os.pathsep.join(str(path) for path in restore_from),
         },
         rng_seed=whole["rng_seed"] if isinstance(whole["rng_seed"], int) else experiment.rng_seed(number),
-        nthreads=int(keywords["nthreads"]),
-        timeout=None if timeout is None else float(timeout),
-        max_output=int(keywords["max_output"]),
         live=live,
         resumed=resumed,
+        **limits(keywords),
     )
+
+
+def limits(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an `Attempt` that &control sets: threads, seconds, bytes of output."""
+    timeout = keywords["trial_timeout"]
+    return {
+        "nthreads": int(keywords["nthreads"]),
+        "timeout": None if timeout is None else float(timeout),
+        "max_output": int(keywords["max_output"]),
+    }
 
 
 def write_result(folder: Path, value: float) -> None:

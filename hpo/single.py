@@ -142,7 +142,6 @@ def _attempt(inputfile: InputFile, folder: Path, scratch: Path) -> Attempt:
         "HPO_INPUT_DIR": str(inputfile.path.parent),
         "HPO_CHECKPOINT_DIR": str(folder / "checkpoints"),
     }
-    timeout = keywords["trial_timeout"]
     return Attempt(
         number=0,
         attempt=1,
@@ -152,8 +151,6 @@ def _attempt(inputfile: InputFile, folder: Path, scratch: Path) -> Attempt:
         scratch=scratch,
         env=environment,
         rng_seed=seed,
-        nthreads=int(keywords["nthreads"]),
-        timeout=None if timeout is None else float(timeout),
-        max_output=int(keywords["max_output"]),
         live=True,
+        **attempts.limits(keywords),
     )
