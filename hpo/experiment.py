@@ -37,7 +37,7 @@ from hpo.told import Told
 
 if TYPE_CHECKING:
     from hpo.inputfile import InputFile
-    from hpo.search import Search
+    from hpo.search.plan import Search
 
 FORMAT = 1
 #: The number of trials of a search that only max_hours ends.

@@ -16,11 +16,11 @@ from hpo.errors import UsageError
 from hpo.executors import Executor, slurm
 from hpo.experiment import UNLIMITED, Experiment, hash_of
 from hpo.liveness import Liveness, Vitality
-from hpo.progress import Progress, assignments
-from hpo.results import View
+from hpo.results.progress import Progress, assignments
+from hpo.results.view import View
 from hpo.slurm import place
 from hpo.trial import State
-from hpo.worker import Worker
+from hpo.worker.loop import Worker
 
 #: Exit codes of a search that a signal ended.
 INTERRUPTED, TERMINATED = 130, 143

@@ -11,15 +11,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hpo import attempts, runners
+from hpo import runners
 from hpo.errors import UsageError
 from hpo.experiment import Experiment, reserved
 from hpo.inputfile import InputFile
-from hpo.results import View
+from hpo.results.view import View
 from hpo.runners.debugger import debug
 from hpo.script import Script
 from hpo.session import INTERRUPTED, TERMINATED, end_at_once
 from hpo.trial import Attempt, Interrupt, Result
+from hpo.worker import attempts
 
 _ID = "run"
 _SEED = 0

@@ -11,7 +11,7 @@ from hpo import checks, session, single
 from hpo.errors import Complaint, InputError, SchedulerError, UsageError
 from hpo.experiment import Experiment, create
 from hpo.restart import experiment_of
-from hpo.search import Search
+from hpo.search.plan import Search
 from hpo.slurm import commands, request
 
 

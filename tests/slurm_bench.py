@@ -10,7 +10,7 @@ from typing import Any
 import support
 
 from hpo.experiment import Experiment
-from hpo.results import View
+from hpo.results.view import View
 from hpo.trial import State
 
 CLUSTER = Path(__file__).parent / "cluster"

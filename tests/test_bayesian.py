@@ -14,7 +14,7 @@ from support import SQUARE, hpo, start_hpo, status, trial, wait_for
 from hpo import samplers
 from hpo.experiment import Experiment
 from hpo.ledger import Ledger
-from hpo.results import View
+from hpo.results.view import View
 
 SPACE = "x = real(-10, 10)\nn = int(1, 64, log)\nc = ['a', 'b']\nm = real(0, 1) if c == 'b'"
 REPORTING = """

@@ -17,7 +17,7 @@ from support import hpo, processes_with, start_hpo, status, wait_for, write_inpu
 from hpo import processes
 from hpo.experiment import Experiment
 from hpo.ledger import failure_of
-from hpo.results import View
+from hpo.results.view import View
 from hpo.trial import State
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="optional: kills by /proc")

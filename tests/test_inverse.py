@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from samplers.searching import CONDITIONAL, KINDS
 
 from hpo import samplers
-from hpo.inverse import Inverse
+from hpo.search.inverse import Inverse
 from hpo.space import Categorical, Integer, ParameterSpace, Real
 from hpo.space.expressions import Call, Name
 from hpo.told import FOUND

@@ -49,14 +49,13 @@ def imports_of(file: Path) -> set[str]:
 
 #: Rooms in the order in which they may import each other: each only from its own line or one above.
 ORDER = (
-    ("errors", "trial", "space", "registry", "shipped", "processes", "hours", "checkpoints"),
-    ("journal", "script", "slurm", "deadline", "grid_expression"),
+    ("errors", "trial", "space", "registry", "shipped", "processes", "hours"),
+    ("journal", "script", "slurm", "grid_expression"),
     ("inputfile", "ledger", "liveness", "runners"),
-    ("history", "told", "templates"),
+    ("told", "templates"),
     ("experiment", "samplers", "pruners"),
-    ("attempts", "executors", "inverse", "judge", "progress", "restart", "results"),
-    ("leftovers", "limits", "overview", "table", "warm_start", "worker"),
-    ("search", "session", "task"),
+    ("executors", "restart", "results", "worker"),
+    ("search", "session"),
     ("checks", "single"),
     ("submission",),
     ("cli",),

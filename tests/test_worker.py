@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 from support import write_input
 
-from hpo import inputfile, liveness, search
+from hpo import inputfile, liveness
 from hpo.errors import Complaints
 from hpo.experiment import Experiment, create
 from hpo.journal import FolderJournal
 from hpo.liveness import Identity
-from hpo.results import View
+from hpo.results.view import View
 from hpo.script import analyse
+from hpo.search.plan import plan
 from hpo.trial import State
-from hpo.worker import Ended, Worker
+from hpo.worker.loop import Ended, Worker
 
 #: Says in a file how often each point was run.
 SCRIPT = """
@@ -47,9 +48,9 @@ def make(folder: Path, script: str, control: str = "") -> Experiment:
     )
     given = inputfile.read(file)
     analysis = analyse(given.script, Complaints())
-    plan = search.plan(given, file, Complaints())
-    assert plan is not None
-    return create(given, analysis.script, analysis.files, plan)
+    searched = plan(given, file, Complaints())
+    assert searched is not None
+    return create(given, analysis.script, analysis.files, searched)
 
 
 def work(experiment: Experiment) -> Ended:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpo import inputfile, search
+from hpo import inputfile
 from hpo.checks.alone import alone
 from hpo.checks.checked import Checked
 from hpo.checks.cluster import LOCAL, Destination, destination
@@ -23,7 +23,7 @@ from hpo.errors import Complaint, Complaints
 from hpo.inputfile import InputFile
 from hpo.runners import environment
 from hpo.script import Analysis, Reads, Script, analyse, check_imports
-from hpo.search import Search
+from hpo.search.plan import Search, plan
 
 __all__ = ["Checked", "check", "describe"]
 
@@ -75,7 +75,7 @@ class _Inspection:
             check_command(given, self.file, complaints)
             self.notes = check_names(given, self.analysis, self.file, complaints)
             if given.control["workflow"] is not None and not given.single_run:
-                self.search = search.plan(given, self.file, complaints)
+                self.search = plan(given, self.file, complaints)
         if values_known and not given.single_run:
             check_kinds(given, self.file, complaints)
         if not given.single_run:

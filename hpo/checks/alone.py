@@ -8,7 +8,7 @@ from typing import Any
 
 from hpo.errors import Complaints
 from hpo.inputfile import InputFile
-from hpo.results import find_number
+from hpo.results.view import find_number
 
 _NOT_KNOWN = (
     "--trial is for grids: what the trials of workflow = {} are is known when they run; then "

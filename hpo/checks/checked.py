@@ -8,7 +8,7 @@ from hpo.checks.cluster import LOCAL, Destination
 from hpo.errors import Complaint
 from hpo.inputfile import InputFile
 from hpo.script import Analysis
-from hpo.search import Search
+from hpo.search.plan import Search
 
 
 @dataclass(frozen=True, slots=True)

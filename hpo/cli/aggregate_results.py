@@ -18,6 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the table; 0."""
-    from hpo.table import aggregate
+    from hpo.results.table import aggregate
 
     return aggregate(args.experiment, args.format, args.output)

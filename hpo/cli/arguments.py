@@ -8,7 +8,7 @@ from typing import Any
 
 from hpo.errors import UsageError, did_you_mean
 from hpo.experiment import Experiment, find
-from hpo.results import find_trial
+from hpo.results.view import find_trial
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hpo.cli.arguments import add_experiment, add_json, print_json
 
 if TYPE_CHECKING:
-    from hpo.results import Row, View
+    from hpo.results.view import Row, View
 
 HELP = "the best trial as an &default_model section, ready to paste"
 
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from hpo.errors import RunError
     from hpo.experiment import find
     from hpo.inputfile.canonical import default_model
-    from hpo.results import View
+    from hpo.results.view import View
 
     experiment = find(args.experiment)
     view = View(experiment)

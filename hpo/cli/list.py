@@ -19,8 +19,8 @@ def run(args: argparse.Namespace) -> int:
     """Print a line for each; 0. One that cannot be read is named, and hides no other."""
     from hpo.errors import UsageError
     from hpo.experiment import find, names
-    from hpo.overview import print_list
-    from hpo.results import View
+    from hpo.results.overview import print_list
+    from hpo.results.view import View
 
     experiments = []
     for name in names():

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Resume; 0 with nothing left, else as `submit-job`."""
     from hpo.experiment import find
-    from hpo.limits import read_limits
+    from hpo.search.limits import read_limits
     from hpo.session import resume
 
     names = [word for word in args.words if "=" not in word]

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the trial; 0."""
-    from hpo.overview import print_trial
-    from hpo.results import View
+    from hpo.results.overview import print_trial
+    from hpo.results.view import View
 
     experiment, number = experiment_and_trial(args.words)
     view = View(experiment)

@@ -21,8 +21,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the state; 0."""
     from hpo.experiment import find
     from hpo.liveness import Liveness
-    from hpo.overview import print_status
-    from hpo.results import View
+    from hpo.results.overview import print_status
+    from hpo.results.view import View
 
     experiment = find(args.experiment)
     liveness = Liveness(experiment.workers, kill=False)  # it must remember which heartbeats it saw move

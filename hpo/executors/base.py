@@ -9,7 +9,7 @@ from hpo.experiment import Experiment
 
 
 class Running(Protocol):
-    """A worker as an executor sees it (`hpo.worker.Worker`)."""
+    """A worker as an executor sees it (`hpo.worker.loop.Worker`)."""
 
     terminated: bool
 

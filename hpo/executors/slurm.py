@@ -19,7 +19,7 @@ _LOOK_EVERY = 2.0
 
 
 class SlurmExecutor:
-    """Submits arrays of `hpo.task`; nothing runs on this machine."""
+    """Submits arrays of `hpo.worker.task`; nothing runs on this machine."""
 
     def __init__(self, make_worker: MakeWorker, *, detach: bool = False) -> None:
         del make_worker, detach  # the jobs make their own, and need nobody to stay

@@ -8,8 +8,8 @@ import pytest
 from samplers.searching import CONDITIONAL, FINITE, KINDS, NUMBERS, Searching, every_end, sphere
 
 from hpo import registry, samplers
-from hpo.inverse import Inverse
 from hpo.samplers import choice
+from hpo.search.inverse import Inverse
 from hpo.space import ParameterSpace
 
 SPACES = {"kinds": KINDS, "conditional": CONDITIONAL, "numbers": NUMBERS, "finite": FINITE}

@@ -22,7 +22,7 @@ from slurm_bench import CLUSTER, Folder, end_jobs, run
 
 from hpo.liveness import read
 from hpo.processes import start_time
-from hpo.results import View
+from hpo.results.view import View
 from hpo.slurm.board import Board
 
 pytestmark = pytest.mark.usefixtures("cluster")

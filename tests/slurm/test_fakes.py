@@ -14,7 +14,6 @@ import pytest
 import support
 
 from hpo import liveness
-from hpo.deadline import LAST, LEAD, Deadline
 from hpo.errors import SchedulerError
 from hpo.liveness import Liveness, Vitality
 from hpo.slurm import place, queue, request, script
@@ -23,6 +22,7 @@ from hpo.slurm.place import Incarnation
 from hpo.slurm.queue import Queue, Task
 from hpo.slurm.request import Array
 from hpo.trial import Interrupt
+from hpo.worker.deadline import LAST, LEAD, Deadline
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="optional: Slurm is Linux's")
 CLUSTER = "faraway"

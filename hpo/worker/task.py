@@ -1,7 +1,7 @@
 """One job of a scheduler: its workers, and what becomes of the job when its time is over and trials are left.
 
-The batch script executes ``python -m hpo.task FOLDER FIRST``. FIRST is the trial of the array's task 0 where each trial
-has a task of its own (``array = trials``), and otherwise without meaning.
+The batch script executes ``python -m hpo.worker.task FOLDER FIRST``. FIRST is the trial of the array's task 0 where
+each trial has a task of its own (``array = trials``), and otherwise without meaning.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from types import FrameType
 
 from hpo import liveness, processes
-from hpo.deadline import Deadline
 from hpo.errors import HpoError, SchedulerError
 from hpo.experiment import Experiment
 from hpo.slurm import commands, jobs, request
@@ -24,7 +23,8 @@ from hpo.slurm.board import Board
 from hpo.slurm.place import Incarnation
 from hpo.slurm.request import Array
 from hpo.slurm.verdict import TimeLeft
-from hpo.worker import Ended, Worker
+from hpo.worker.deadline import Deadline
+from hpo.worker.loop import Ended, Worker
 
 #: How a worker process tells its crew that its job's time was over (exit status).
 OUT_OF_TIME = 75
@@ -60,7 +60,7 @@ class Task:
 
     def crew(self, count: int) -> bool:
         """Several workers that share this job's GPU, as processes of their own; as `work`."""
-        command = [sys.executable, "-P", "-m", "hpo.task", str(self.experiment.folder), "0", str(os.getpid())]
+        command = [sys.executable, "-P", "-m", "hpo.worker.task", str(self.experiment.folder), "0", str(os.getpid())]
         workers = [subprocess.Popen(command) for _ in range(count)]
 
         def pass_on(number: int, frame: FrameType | None) -> None:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from hpo import pruners
-from hpo.history import History
 from hpo.ledger import AttemptRecord
 from hpo.told import Told, add_report, reports, tell
+from hpo.worker.history import History
 
 #: Seconds for which what was read of the other trials is good enough.
 _FRESH = 1.0

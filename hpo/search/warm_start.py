@@ -11,8 +11,8 @@ from typing import Any
 
 from hpo.errors import HpoError, UserError
 from hpo.experiment import Experiment, find
-from hpo.inverse import Inverse
-from hpo.results import View
+from hpo.results.view import View
+from hpo.search.inverse import Inverse
 from hpo.space import ParameterSpace
 from hpo.told import Kind, Told
 from hpo.trial import State

@@ -9,7 +9,7 @@ from hpo.errors import UsageError, did_you_mean
 from hpo.experiment import Experiment
 from hpo.inputfile.keywords import KEYWORDS
 from hpo.inputfile.values import BadValue
-from hpo.results import View
+from hpo.results.view import View
 
 _NAMES = ("n_trials", "max_hours")
 

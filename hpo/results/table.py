@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from hpo.errors import StorageError, UsageError
 from hpo.experiment import find
-from hpo.results import Row, View
+from hpo.results.view import Row, View
 from hpo.trial import State
 
 

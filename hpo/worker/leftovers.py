@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from hpo import liveness
-from hpo.attempts import write_result
 from hpo.experiment import Experiment, replace_link
 from hpo.journal import Event, FolderJournal
 from hpo.ledger import Ledger, TrialRecord, failure_of, loss
 from hpo.liveness import Vitality
 from hpo.trial import Result
+from hpo.worker.attempts import write_result
 
 
 @dataclass(frozen=True, slots=True)

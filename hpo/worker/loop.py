@@ -1,7 +1,6 @@
 """The loop that every executor runs: claim a trial, propose its hyperparameters, run the script, record its end.
 
-The protocol and its reasons are in docs/architecture.md. Run as a program (``python -m hpo.worker FOLDER EXECUTOR``)
-this is one worker process of an experiment.
+The protocol and its reasons are in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -11,29 +10,25 @@ import errno
 import math
 import os
 import shutil
-import signal
-import sys
 import time
-import traceback
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from hpo import liveness, processes, runners, samplers
-from hpo.attempts import RERUN, prepare, write_result
-from hpo.checkpoints import Checkpoints
-from hpo.deadline import Deadline
-from hpo.errors import HpoError, InternalError, StorageError
+from hpo import liveness, runners, samplers
+from hpo.errors import StorageError
 from hpo.experiment import Experiment
-from hpo.history import History
 from hpo.journal import Event
-from hpo.judge import Judge
 from hpo.ledger import TrialRecord, failure_of, outcome_state
-from hpo.leftovers import Claimed, Leftovers, outcome_of, show
 from hpo.told import is_finite
 from hpo.trial import Attempt, Failure, Interrupt, Result, State
+from hpo.worker.attempts import RERUN, prepare, write_result
+from hpo.worker.checkpoints import Checkpoints
+from hpo.worker.deadline import Deadline
+from hpo.worker.history import History
+from hpo.worker.judge import Judge
+from hpo.worker.leftovers import Claimed, Leftovers, outcome_of, show
 
 #: Seconds between two looks into `control/` while a trial runs, and between two looks at workers not yet judged.
 CONTROL_EVERY = 2.0
@@ -396,34 +391,3 @@ class _storage(contextlib.AbstractContextManager["_storage"]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
             raise StorageError(f"cannot write to {self._folder}: {error.strerror}") from error
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Be a worker process: FOLDER EXECUTOR [PARENT], where PARENT is the pid to die with."""
-    folder, executor, *parent = arguments
-    if parent:
-        processes.die_with_parent(int(parent[0]))
-    processes.adopt_orphans()
-    try:
-        deadline = Deadline.of()
-        worker = Worker(Experiment(Path(folder)), executor, deadline=deadline)
-
-        def terminate(number: int, frame: FrameType | None) -> None:
-            del number, frame
-            worker.terminated = True
-            deadline.terminated()
-
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, terminate)
-        worker.run()
-    except HpoError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except Exception:
-        traceback.print_exc()
-        return InternalError.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

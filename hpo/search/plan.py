@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpo import pruners, samplers, warm_start
+from hpo import pruners, samplers
 from hpo.errors import Complaints, UserError
 from hpo.inputfile import InputFile
 from hpo.samplers import choice
+from hpo.search import warm_start
+from hpo.search.warm_start import WarmStart
 from hpo.space import ParameterSpace, Space, SpaceError
-from hpo.warm_start import WarmStart
 
 #: The keywords of CANDLE that say how many trials there are.
 _CANDLE_BUDGET = ("propose_points", "max_iterations", "max_budget")

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from hpo.progress import assignments, duration
-from hpo.results import View, last_lines
+from hpo.results.progress import assignments, duration
+from hpo.results.view import View, last_lines
 from hpo.trial import State
 
 #: Rows of one kind that are listed.
