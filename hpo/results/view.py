@@ -289,7 +289,17 @@ class View:
             return "paused"
         if self._lives(worker):
             return "running"
-        return f"the worker was lost{lost_because(self._liveness.reason(worker))}"
+        return f"the worker was lost{lost_because(self._liveness.reason(worker) or self._end_of_job(worker))}"
+
+    def _end_of_job(self, worker: str) -> str:
+        """How the job of a lost worker ended, if it was its last start; Slurm's word for it, or ""."""
+        identities = {name: read(self.experiment.workers, name) for name in os.listdir(self.experiment.workers)}
+        job = identity.job if (identity := identities.get(worker)) is not None else None
+        starts = (each.job for each in identities.values() if each is not None)
+        if job is None or any(s and s.task == job.task and s.restart > job.restart for s in starts):
+            return ""
+        ends = (seen.state for seen in self.jobs if seen.name == job.task and not seen.active)
+        return next((state for state in ends if state != "ENDED"), "")
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -67,7 +67,7 @@ class Board:
         now = self._clock()
         if now - self._looked >= _LOOK_EVERY:
             self._looked = now
-            self._ask_if_due()
+            self._ask_if_due(self._squeue)
             self._read()
         return self._answer
 
@@ -75,6 +75,15 @@ class Board:
         """The newest answer that there is; nobody is asked."""
         self._read()
         return self._answer
+
+    def instead(self, question: Callable[[], None]) -> None:
+        """Ask something else in the place of squeue's next question, if that is due. What it finds it keeps itself."""
+
+        def asked() -> dict[str, Any]:
+            question()
+            return {}
+
+        self._ask_if_due(asked)
 
     def _numbers(self, suffix: str) -> list[int]:
         try:
@@ -84,7 +93,7 @@ class Board:
         pairs = (name.partition(".") for name in names)
         return [int(number) for number, _, kind in pairs if number.isdigit() and kind == suffix]
 
-    def _ask_if_due(self) -> None:
+    def _ask_if_due(self, question: Callable[[], dict[str, Any]]) -> None:
         last = self.last_question()
         if not self._may_ask() or (last and self._age(last) < self._interval()):
             return
@@ -93,7 +102,7 @@ class Board:
             os.close(os.open(self._path(last + 1, "asked"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError:
             return  # somebody else asks; or nobody can, since nothing can be written
-        self._write(last + 1, self._question())
+        self._write(last + 1, self._outcome(question))
         for number in self._numbers("asked"):
             if number < last:
                 self._forget(number)
@@ -102,10 +111,13 @@ class Board:
         """Whether squeue would show this user the jobs: they are those of the folder's owner."""
         return self._folder.parent.stat().st_uid == os.getuid()
 
-    def _question(self) -> dict[str, Any]:
+    def _squeue(self) -> dict[str, Any]:
+        said = self._ask()
+        return {"cluster": said.cluster, "tasks": [asdict(task) for task in said.tasks.values()]}
+
+    def _outcome(self, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
-            said = self._ask()
-            return {"cluster": said.cluster, "tasks": [asdict(task) for task in said.tasks.values()]}
+            return question()
         except SchedulerError as error:
             return {"error": str(error), "failures": self._failures() + 1}
 

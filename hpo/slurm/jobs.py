@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hpo.errors import SchedulerError
-from hpo.slurm import commands
-from hpo.slurm.board import Answer, Board
+from hpo.slurm import accounting, commands
+from hpo.slurm.accounting import Ends
+from hpo.slurm.board import ASK_EVERY, Answer, Board
 from hpo.slurm.queue import RUNNING, STOPPED, WAITING, Task, cluster_name
 from hpo.slurm.request import Array
 
@@ -140,10 +141,14 @@ def look(folder: Path, board: Board, ended: Set[str]) -> list[Seen]:
     all jobs are known to be over.
     """
     jobs = recorded(folder)
+    _learn_ends(folder, jobs, board, ended)
     answer = board.answer() if any(not _is_over(folder, job) for job in jobs) else board.newest()
     found = []
     for job in jobs:
-        tasks = [_seen(folder, job, name, answer, ended) for name in job.names]
+        ends = Ends(folder, job.id)
+        if answer is not None and answer.cluster == job.cluster:
+            ends.keep(answer.tasks[name] for name in job.names if name in answer.tasks)
+        tasks = [_seen(folder, job, name, answer, ended, ends.of(name)) for name in job.names]
         if answer is not None and answer.number > job.asked and not any(task.active for task in tasks):
             with contextlib.suppress(OSError):
                 (folder / "jobs" / f"{job.id}.over").touch()
@@ -151,15 +156,41 @@ def look(folder: Path, board: Board, ended: Set[str]) -> list[Seen]:
     return found
 
 
+def _learn_ends(folder: Path, jobs: Sequence[Job], board: Board, ended: Set[str]) -> None:
+    """Have sacct asked how those tasks ended that squeue has forgotten, and of which nobody saw or said it.
+
+    squeue's own turn it takes only from a recent answer, or when there is nothing left to ask squeue for.
+    """
+    answer = board.newest()
+    if answer is None or (answer.age > 2 * ASK_EVERY and not all(_is_over(folder, job) for job in jobs)):
+        return
+    unknown: dict[str, list[str]] = {}
+    for job in jobs:
+        if _told_of(job, answer) and not cancelled(folder, job):
+            ends = Ends(folder, job.id)
+            names = (name for name in job.names if name not in answer.tasks and name not in ended)
+            unknown[job.id] = [name for name in names if name not in ends]
+    unknown = {job: names for job, names in unknown.items() if names}
+    if unknown:
+        board.instead(lambda: accounting.ask(folder, unknown))
+
+
+def _told_of(job: Job, answer: Answer) -> bool:
+    """Whether an answer would show a job that is there."""
+    return answer.cluster == job.cluster and answer.number > job.asked
+
+
 def _is_over(folder: Path, job: Job) -> bool:
     return cancelled(folder, job) or (folder / "jobs" / f"{job.id}.over").exists()
 
 
-def _seen(folder: Path, job: Job, name: str, answer: Answer | None, ended: Set[str]) -> Seen:
-    known = answer is not None and answer.cluster == job.cluster
-    task = answer.tasks.get(name) if answer is not None and known else None
+def _seen(folder: Path, job: Job, name: str, answer: Answer | None, ended: Set[str], end: Task | None) -> Seen:
+    """One task. end: how it ended, if that is known though squeue does not show it any more."""
+    task = answer.tasks.get(name) if answer is not None and answer.cluster == job.cluster else None
+    absent = answer is not None and _told_of(job, answer)
+    if task is None and (absent or _is_over(folder, job)):
+        task = end
     if task is None:
-        absent = known and answer is not None and answer.number > job.asked
         seen = Seen(name, "ENDED" if absent or _is_over(folder, job) else "SUBMITTED")
     else:
         seen = Seen(name, task.state, task.node, _why(folder, task), task.restarts, task.left)
