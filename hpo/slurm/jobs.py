@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hpo.errors import SchedulerError
-from hpo.slurm import accounting, commands
-from hpo.slurm.accounting import Ends
+from hpo.slurm import commands
+from hpo.slurm.ends import Ends, ask_sacct
 from hpo.slurm.board import ASK_EVERY, Answer, Board
 from hpo.slurm.queue import RUNNING, STOPPED, WAITING, Task, cluster_name
 from hpo.slurm.request import Array
@@ -172,7 +172,7 @@ def _learn_ends(folder: Path, jobs: Sequence[Job], board: Board, ended: Set[str]
             unknown[job.id] = [name for name in names if name not in ends]
     unknown = {job: names for job, names in unknown.items() if names}
     if unknown:
-        board.instead(lambda: accounting.ask(folder, unknown))
+        board.instead(lambda: ask_sacct(folder, unknown))
 
 
 def _told_of(job: Job, answer: Answer) -> bool:

@@ -52,7 +52,7 @@ class Ends:
                 beside.rename(self._path)
 
 
-def ask(folder: Path, wanted: Mapping[str, Sequence[str]]) -> None:
+def ask_sacct(folder: Path, wanted: Mapping[str, Sequence[str]]) -> None:
     """Ask sacct for the ends of tasks (job -> its tasks), and keep them. Raises `SchedulerError` when it fails."""
     try:
         answer = commands.ask("sacct", "-n", "-X", "-P", "-o", "JobID,State,ExitCode,NodeList", "-j", ",".join(wanted))
