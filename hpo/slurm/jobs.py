@@ -12,8 +12,8 @@ from pathlib import Path
 
 from hpo.errors import SchedulerError
 from hpo.slurm import commands
-from hpo.slurm.ends import Ends, ask_sacct
 from hpo.slurm.board import ASK_EVERY, Answer, Board
+from hpo.slurm.ends import Ends, ask_sacct
 from hpo.slurm.queue import RUNNING, STOPPED, WAITING, Task, cluster_name
 from hpo.slurm.request import Array
 
