@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hpo import inputfile
@@ -42,6 +42,7 @@ def check(
     assert inspection.analysis is not None  # a file that could be read has a script
     if single:
         given = alone(given, trial, Complaints())
+    given = replace(given, control={**given.control, **inspection.destination.control})
     notes = (*given.notes, *_lists_in_texts(given, inspection.file), *inspection.notes, *inspection.destination.notes)
     return Checked(given, inspection.analysis, inspection.search, given.warnings, notes, inspection.destination)
 

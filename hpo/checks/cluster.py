@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from hpo import experiment
 from hpo.errors import Complaint, Complaints, SchedulerError
 from hpo.inputfile import InputFile
-from hpo.slurm import commands, jobs, limits, place, request, script
+from hpo.slurm import commands, jobs, limits, place, quotas, request, script, variables
 from hpo.slurm.limits import Cluster
 from hpo.slurm.request import Array
 
@@ -25,6 +26,8 @@ class Destination:
     why: str = ""
     cluster: Cluster | None = None
     notes: tuple[Complaint, ...] = ()
+    #: What the environment adds to &control.
+    control: Mapping[str, Any] = field(default_factory=dict)
 
 
 LOCAL = Destination("local")
@@ -42,6 +45,10 @@ def destination(
         choice = place.resolve(given.control["executor"])
         if choice.executor != "slurm":
             return Destination(choice.executor, choice.why)
+        carried = dict(variables.carried(given.control, given.given))
+        notes = tuple(Complaint(f"{option}, as {variable} says", file) for variable, option in carried.items())
+        control = variables.added(given.control, [*carried.values()])
+        given = replace(given, control={**given.control, **control})
         mistakes = list(request.mistakes(given.control, given.given))
         for keyword, message in mistakes:
             complaints.error(message, *given.where(keyword, file))
@@ -52,13 +59,25 @@ def destination(
                 complaints.error(_NO_SBATCH, *given.where("executor", file))
             return Destination("slurm", notes=(Complaint(f"{_NO_SBATCH}; its limits are not checked here"),))
         cluster = limits.read()
+        _compare(given, cluster, _tasks(given, n_trials), file, complaints)
     except SchedulerError as error:
         if to_run:
             raise
         return Destination("slurm", notes=(Complaint(f"the limits of the cluster are not checked: {error}"),))
-    for keyword, message in limits.excesses(given.control, _tasks(given, n_trials), cluster):
+    return Destination("slurm", choice.why, cluster, notes, control)
+
+
+def _compare(given: InputFile, cluster: Cluster, tasks: int, file: Path, complaints: Complaints) -> None:
+    """Complain of what the cluster will not take, and of what it will take otherwise than asked for."""
+    if other := variables.other_cluster(cluster.name):
+        complaints.error(f"{other} means another cluster than this one, {cluster.name}: submit from its login node")
+    quota = limits.quota(given.control, cluster)
+    excesses = [*limits.excesses(given.control, tasks, cluster), *quotas.excesses(given.control, quota)]
+    for keyword, message in excesses:
         complaints.error(message, *given.where(keyword, file))
-    return Destination("slurm", choice.why, cluster)
+    if not excesses:
+        for keyword, message in quotas.remarks(tasks, str(given.control["array"]), quota):
+            complaints.warn(message, *given.where(keyword, file))
 
 
 def _tasks(given: InputFile, n_trials: int | None) -> int:

@@ -12,6 +12,7 @@ from hpo.executors.base import MakeWorker
 from hpo.experiment import Experiment
 from hpo.slurm import jobs, limits, request, script
 from hpo.slurm.board import Board
+from hpo.slurm.limits import Cluster
 from hpo.slurm.request import Array
 
 #: Seconds between two looks of a command that waits (squeue is asked at most once a minute all the same).
@@ -29,7 +30,7 @@ class SlurmExecutor:
         """Submit tasks for `count` workers beside those that are there. Raises `SchedulerError` when sbatch refuses."""
         self._experiment = experiment
         cluster = limits.read()
-        arrays = plan(experiment, count, cluster.largest_array)
+        arrays = _allowed(experiment, plan(experiment, count, cluster.largest_array), cluster)
         if not arrays:
             return
         _write(experiment.folder, script.render(experiment.keywords, experiment.folder, arrays[0], cluster.kill_wait))
@@ -69,6 +70,15 @@ def plan(experiment: Experiment, count: int, largest: int) -> list[Array]:
         return request.trial_arrays(left, largest, int(keywords["nworkers"]))
     tasks = -(-count // request.workers_per_task(keywords))
     return request.worker_arrays(max(0, tasks - len(there)), largest)
+
+
+def _allowed(experiment: Experiment, arrays: list[Array], cluster: Cluster) -> list[Array]:
+    """Those tasks that the limits of this user's account let in. Raises `SchedulerError` when that is none."""
+    limit = limits.quota(experiment.keywords, cluster).submit if arrays else None
+    if limit is not None and not limit.room:
+        remedy = f"'hpo resume {experiment.name}' submits what is left when some have ended"
+        raise SchedulerError(f"no job can be submitted now: {limit}; {remedy}")
+    return arrays if limit is None else request.fitting(arrays, limit.room)
 
 
 def active(experiment: Experiment) -> list[jobs.Seen]:

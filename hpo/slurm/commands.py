@@ -11,8 +11,33 @@ from hpo.errors import SchedulerError
 #: Seconds for an answer. A slurmctld that is gone makes its commands wait for up to 20 s; sbatch retries for longer.
 PATIENCE = 40.0
 PATIENCE_TO_SUBMIT = 180.0
-#: What would hide jobs from squeue, or change the form of what it prints.
-_PRESENTATION = ("SQUEUE_", "SINFO_", "SLURM_TIME_FORMAT", "SLURM_JSON", "SLURM_YAML")
+#: Variables that would hide jobs from squeue, change the form of what is printed, or ask another cluster.
+_PRESENTATION = (
+    "SQUEUE_", "SINFO_", "SACCT_", "SCONTROL_", "SLURM_TIME_FORMAT", "SLURM_BITSTR_LEN", "SLURM_JSON", "SLURM_YAML",
+    "SLURM_CLUSTERS", "SBATCH_CLUSTERS",
+)  # fmt: skip
+#: sbatch's variables that stand for an option which users choose; hpo.slurm.variables writes them into the script.
+SBATCH_OPTIONS = {
+    "SBATCH_ACCOUNT": "account",
+    "SBATCH_CONSTRAINT": "constraint",
+    "SBATCH_CPUS_PER_GPU": "cpus-per-gpu",
+    "SBATCH_EXCLUSIVE": "exclusive",
+    "SBATCH_GRES": "gres",
+    "SBATCH_MEM_PER_CPU": "mem-per-cpu",
+    "SBATCH_MEM_PER_GPU": "mem-per-gpu",
+    "SBATCH_MEM_PER_NODE": "mem",
+    "SBATCH_PARTITION": "partition",
+    "SBATCH_QOS": "qos",
+    "SBATCH_RESERVATION": "reservation",
+    "SBATCH_TIMELIMIT": "time",
+    "SBATCH_WCKEY": "wckey",
+}
+#: Those that would undo a line of the script, or keep sbatch from returning.
+_UNDOING = frozenset(
+    f"SBATCH_{name}"
+    for name in ("ARRAY_INX", "DEBUG", "ERROR", "INPUT", "JOB_NAME", "NO_REQUEUE", "OPEN_MODE", "OUTPUT", "REQUEUE",
+                 "SIGNAL", "WAIT")
+)  # fmt: skip
 
 
 def ask(*command: str, patience: float | None = None) -> str:
@@ -26,7 +51,7 @@ def ask(*command: str, patience: float | None = None) -> str:
             errors="replace",
             stdin=subprocess.DEVNULL,
             timeout=patience,
-            env={name: value for name, value in os.environ.items() if not name.startswith(_PRESENTATION)},
+            env=_environment(),
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -36,6 +61,12 @@ def ask(*command: str, patience: float | None = None) -> str:
     if done.returncode:
         raise SchedulerError(f"{command[0]}: {last_error(done.stderr) or f'it ended with {done.returncode}'}")
     return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    hidden = _UNDOING | SBATCH_OPTIONS.keys()
+    shown = ((name, value) for name, value in os.environ.items() if not name.startswith(_PRESENTATION))
+    return {name: value for name, value in shown if name not in hidden}
 
 
 def last_error(text: str) -> str:

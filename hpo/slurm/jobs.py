@@ -24,8 +24,8 @@ _REMEDIES = {
     "node configuration": "no node has what is asked for: 'hpo check' compares CPUs, memory and GPUs",
     "job array": "the array is too large for this cluster: 'hpo check' says how large one may be",
     "time limit": "ask for less with walltime = …",
-    "qos": "see 'sacctmgr show qos', and custom_sbatch_args = --qos=…",
-    "submit limit": "you have as many jobs as you may have: wait, or ask for fewer workers",
+    "submit limit": "you have as many jobs as you may have, or ask for more than that: wait, or lower nworkers",
+    "invalid qos": "see 'sacctmgr show assoc user=$USER format=account,qos', and custom_sbatch_args = --qos=…",
     "temporarily unable": "try again later",
     "socket timed out": "slurmctld is busy: see 'squeue --me' whether the job came through, then 'hpo resume'",
 }

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpo.errors import did_you_mean
-from hpo.slurm import commands, request
+from hpo.slurm import commands, quotas, request
 from hpo.slurm.queue import seconds
+from hpo.slurm.quotas import Quota
 
 
 @dataclass(slots=True)
@@ -38,6 +39,8 @@ class Cluster:
     largest_array: int = 1001
     most_jobs: int = 10_000
     kill_wait: int = 30
+    #: Which limits of accounts hold (AccountingStorageEnforce).
+    enforced: str = ""
 
     def partition(self, name: str | None) -> Partition | None:
         """The partition of that name (of several, the first), or the default one."""
@@ -55,6 +58,7 @@ def read() -> Cluster:
         largest_array=max(1, int(_setting(config, "MaxArraySize") or 1001)),
         most_jobs=int(_setting(config, "MaxJobCount") or 10_000),
         kill_wait=int(_setting(config, "KillWait") or 30),
+        enforced=_setting(config, "AccountingStorageEnforce") or "",
     )
 
 
@@ -88,6 +92,12 @@ def _gpus(gres: str) -> Iterator[tuple[str, int]]:
         words = part.split(":")
         if words[0] == "gpu":
             yield (words[1] if len(words) > 2 else ""), _number(words[-1]) or 1
+
+
+def quota(control: Mapping[str, Any], cluster: Cluster) -> Quota:
+    """Ask what this user may submit there."""
+    partition = cluster.partition(request.Custom.of(control).value("partition") or control["queue"])
+    return quotas.read(control, cluster.enforced, partition.name if partition is not None else "")
 
 
 def excesses(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterator[tuple[str, str]]:

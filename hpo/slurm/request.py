@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hpo.slurm.queue import index_list, seconds
@@ -28,7 +28,7 @@ _OURS = {
     "chdir": "each trial runs in a folder of its own",
 }
 #: Options that a keyword stands for.
-_KEYWORDS = {
+KEYWORDS = {
     "time": "walltime",
     "partition": "queue",
     "account": "project",
@@ -37,7 +37,7 @@ _KEYWORDS = {
     "mem": "mem_per_node",
     "mail-user": "mail",
 }
-_MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
+MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
 #: Seconds before the end of a job at which Slurm warns it; it may come a minute early, and the worker knows its end.
 WARNING = 120
 
@@ -94,12 +94,12 @@ def mistakes(control: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[t
     names = custom.names()
     for name in sorted(names & _OURS.keys()):
         yield "custom_sbatch_args", f"custom_sbatch_args cannot have --{name}: {_OURS[name]}"
-    for option, keyword in _KEYWORDS.items():
+    for option, keyword in KEYWORDS.items():
         if option in names and keyword in given:
             yield "custom_sbatch_args", f"{keyword} and --{option} in custom_sbatch_args are the same: give one of them"
-    forms = [f"--{name}" for name in _MEMORY if name in names]
+    forms = [f"--{name}" for name in MEMORY if name in names]
     forms += [keyword for keyword in ("mem_per_cpu", "mem_per_node") if keyword in given]
-    if names & {*_MEMORY} and len(forms) > 1 and not any(_KEYWORDS.get(form[2:]) in forms for form in forms):
+    if names & {*MEMORY} and len(forms) > 1 and not any(KEYWORDS.get(form[2:]) in forms for form in forms):
         yield "custom_sbatch_args", f"give one form of the memory, not {' and '.join(forms)}"
     if control["array"] == "trials" and control["workers_per_gpu"]:
         yield "workers_per_gpu", "workers_per_gpu needs array = workers: with trials, each trial has a job of its own"
@@ -189,3 +189,13 @@ def trial_arrays(trials: Sequence[int], largest: int, at_once: int) -> list[Arra
     for trial in trials:
         blocks.setdefault(trial // largest, []).append(trial % largest)
     return [Array(tuple(indexes), block * largest, at_once) for block, indexes in sorted(blocks.items())]
+
+
+def fitting(arrays: Sequence[Array], room: int) -> list[Array]:
+    """The first `room` tasks of `arrays`."""
+    found = []
+    for array in arrays:
+        if room > 0:
+            found.append(replace(array, indexes=array.indexes[:room]))
+            room -= len(array.indexes)
+    return found
