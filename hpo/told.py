@@ -15,6 +15,7 @@ from typing import Any
 
 from hpo.journal.base import Event
 from hpo.ledger import AttemptRecord, TrialRecord, outcome_state
+from hpo.space.parameters import is_number
 from hpo.trial import State
 
 #: The key of a trial's system attributes with what was found in the domains of the space: label -> value.
@@ -94,12 +95,7 @@ def values_of(outcome: Event, objectives: Sequence[str]) -> tuple[float, ...] | 
     """Return the objectives of a `finished` event: its value is the first, the others are among its metrics."""
     metrics = outcome.get("metrics") or {}
     values = (outcome.get("value"), *(metrics.get(name) for name in objectives[1:]))
-    return None if any(not is_finite(value) for value in values) else values  # type: ignore[return-value]
-
-
-def is_finite(value: Any) -> bool:
-    """Return whether a value is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return None if any(not is_number(value) for value in values) else values  # type: ignore[return-value]
 
 
 def reports(attempts: Mapping[int, AttemptRecord]) -> dict[int, float]:

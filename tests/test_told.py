@@ -68,3 +68,9 @@ def test_softening_keeps_the_order_and_the_better_half(sign):
     assert soft[:3] == values[:3]
     assert sorted(soft, key=lambda v: sign * v) == soft
     assert abs(soft[4]) < 100
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, True, "1", None])
+def test_a_value_that_no_double_can_hold_is_a_failure(value):
+    record = TrialRecord(0, {1: attempt(1, {"value": 1.0, "metrics": {"size": value}})})
+    assert tell([record], ["val_loss", "size"])[0].kind is Kind.FAILED

@@ -21,7 +21,7 @@ from hpo.errors import StorageError
 from hpo.experiment import Experiment
 from hpo.journal import Event
 from hpo.ledger import TrialRecord, failure_of, outcome_state
-from hpo.told import is_finite
+from hpo.space.parameters import is_number
 from hpo.trial import Attempt, Failure, Interrupt, Result, State
 from hpo.worker.attempts import RERUN, prepare, write_result
 from hpo.worker.checkpoints import Checkpoints
@@ -358,7 +358,7 @@ def _with_objectives(result: Result, objectives: Sequence[str]) -> Result:
         return result
     for name in objectives[1:]:
         value = result.metrics.get(name)
-        if not is_finite(value):
+        if not is_number(value):
             failure = Failure("no-value", f" of the objective {name!r}, but {value!r}")
             return Result(metrics=result.metrics, failure=failure, notes=result.notes)
     return result
