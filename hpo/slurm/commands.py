@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -70,12 +71,13 @@ def _environment() -> dict[str, str]:
 
 
 def last_error(text: str) -> str:
-    """The last line of what a command complained of, without its own name."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    words = lines[-1] if lines else ""
-    for prefix in ("error: ", "fatal: "):
-        words = words.rpartition(prefix)[2]
-    return words
+    """The last line of what a command complained of, without its own name; with the one word before it, if it is one.
+
+    sbatch says which limit it is ("QOSMaxSubmitJobPerUserLimit") on a line of its own.
+    """
+    lines = [re.sub(r"^.*(error|fatal): ", "", line.strip()) for line in text.splitlines() if line.strip()]
+    cause = f" ({lines[-2]})" if len(lines) > 1 and lines[-2].isalnum() else ""
+    return f"{lines[-1]}{cause}" if lines else ""
 
 
 def on_path(command: str) -> bool:

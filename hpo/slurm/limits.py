@@ -15,11 +15,15 @@ from hpo.slurm.quotas import Quota
 
 @dataclass(slots=True)
 class Partition:
-    """One partition. seconds: its longest walltime, or None. gpus (by type), cpus, memory (MB): the most on a node."""
+    """One partition. seconds: its longest walltime, or None. gpus (by type), cpus, memory (MB): the most on a node.
+
+    state: "up", or why it takes or starts no jobs ("down", "drain", "inact").
+    """
 
     name: str
     default: bool = False
     seconds: int | None = None
+    state: str = "up"
     gpus: dict[str, int] = field(default_factory=dict)
     cpus: int = 0
     memory: int = 0
@@ -42,11 +46,11 @@ class Cluster:
     #: Which limits of accounts hold (AccountingStorageEnforce).
     enforced: str = ""
 
-    def partition(self, name: str | None) -> Partition | None:
-        """The partition of that name (of several, the first), or the default one."""
-        if name:
-            return self.partitions.get(name.split(",")[0])
-        return next((each for each in self.partitions.values() if each.default), None)
+    def chosen(self, control: Mapping[str, Any]) -> list[Partition]:
+        """The partitions that an input file asks for, as far as there are such; else the default one."""
+        if wanted := _wanted(control):
+            return [self.partitions[name] for name in wanted if name in self.partitions]
+        return [each for each in self.partitions.values() if each.default]
 
 
 def read() -> Cluster:
@@ -54,7 +58,7 @@ def read() -> Cluster:
     config = commands.ask("scontrol", "show", "config")
     return Cluster(
         name=_setting(config, "ClusterName") or "",
-        partitions=_partitions(commands.ask("sinfo", "-h", "-a", "-e", "-o", "%P|%l|%c|%m|%G")),
+        partitions=_partitions(commands.ask("sinfo", "-h", "-a", "-e", "-o", "%P|%l|%c|%m|%G|%a")),
         largest_array=max(1, int(_setting(config, "MaxArraySize") or 1001)),
         most_jobs=int(_setting(config, "MaxJobCount") or 10_000),
         kill_wait=int(_setting(config, "KillWait") or 30),
@@ -71,9 +75,9 @@ def _partitions(answer: str) -> dict[str, Partition]:
     found: dict[str, Partition] = {}
     for line in answer.splitlines():
         cells = [cell.strip() for cell in line.split("|")]
-        if len(cells) == 5:
+        if len(cells) == 6:
             name = cells[0].rstrip("*")
-            partition = found.setdefault(name, Partition(name, cells[0].endswith("*"), seconds(cells[1])))
+            partition = found.setdefault(name, Partition(name, cells[0].endswith("*"), seconds(cells[1]), cells[5]))
             partition.cpus = max(partition.cpus, _number(cells[2]))
             partition.memory = max(partition.memory, _number(cells[3]))
             for kind, count in _gpus(cells[4]):
@@ -96,8 +100,8 @@ def _gpus(gres: str) -> Iterator[tuple[str, int]]:
 
 def quota(control: Mapping[str, Any], cluster: Cluster) -> Quota:
     """Ask what this user may submit there."""
-    partition = cluster.partition(request.Custom.of(control).value("partition") or control["queue"])
-    return quotas.read(control, cluster.enforced, partition.name if partition is not None else "")
+    names = [partition.name for partition in cluster.chosen(control)]
+    return quotas.read(control, cluster.enforced, names[0] if len(names) == 1 else "")
 
 
 def excesses(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterator[tuple[str, str]]:
@@ -105,21 +109,29 @@ def excesses(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterat
 
     tasks: how many tasks the arrays have together.
     """
-    custom = request.Custom.of(control)
-    wanted = custom.value("partition") or control["queue"]
-    partition = cluster.partition(wanted)
-    if partition is None and wanted:
-        near = did_you_mean(wanted, cluster.partitions)
-        yield "queue", f"this cluster has no partition {wanted!r}, only {', '.join(cluster.partitions)}.{near}"
-    if partition is not None:
-        yield from _beyond(control, partition, list(cluster.partitions.values()))
+    for name in _wanted(control):
+        if name not in cluster.partitions:
+            near = did_you_mean(name, cluster.partitions)
+            yield "queue", f"this cluster has no partition {name!r}, only {', '.join(cluster.partitions)}.{near}"
+    # Of several partitions Slurm takes one that can run the job.
+    found = [[*_beyond(control, each, list(cluster.partitions.values()))] for each in cluster.chosen(control)]
+    if found and all(found):
+        yield from found[0]
     if tasks > cluster.most_jobs:
         message = f"{tasks} tasks are more than this cluster keeps at a time (MaxJobCount = {cluster.most_jobs})"
         yield "array", f"{message}: use array = workers, with which {control['nworkers']} tasks take all trials"
 
 
+def _wanted(control: Mapping[str, Any]) -> list[str]:
+    names = request.Custom.of(control).value("partition") or control["queue"] or ""
+    return [name for name in names.split(",") if name]
+
+
 def _beyond(control: Mapping[str, Any], partition: Partition, others: Sequence[Partition]) -> Iterator[tuple[str, str]]:
     where = f"partition {partition.name}"
+    if partition.state not in ("up", "down"):  # where it is down, jobs wait, and status says so
+        open_ = [p.name for p in others if p.state == "up"]
+        yield "queue", f"{where} takes no jobs now ({partition.state}); queue = {' or '.join(open_) or '…'} does"
     wanted = request.walltime(control)
     if wanted is not None and partition.seconds is not None and wanted > partition.seconds:
         longer = [p for p in others if p.seconds is None or p.seconds >= wanted]

@@ -38,12 +38,14 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What holds for one user and input file. accounts: that may be charged. submit: the limit that leaves the least.
+    """What holds for one user and input file. accounts: that may be charged. qos: that may be asked for there.
 
-    running: the limit on jobs that run at a time. minutes, owner: the longest walltime, and whose limit it is.
+    submit: the limit that leaves the least. running: the limit on jobs that run at a time. minutes, owner: the longest
+    walltime, and whose limit it is.
     """
 
     accounts: tuple[str, ...] = ()
+    qos: tuple[str, ...] = ()
     submit: Limit | None = None
     running: Limit | None = None
     minutes: int | None = None
@@ -66,11 +68,13 @@ def read(control: Mapping[str, Any], enforced: str, partition: str) -> Quota:
              *_parents(records, account)]  # fmt: skip
     if not re.search(r"limits|safe|all", enforced, re.I):
         return Quota(accounts)
-    limits = [*_of_accounts(chain), *_of_qos(custom.value("qos"), partition, answer)]
+    default, allowed = _qos(user, account, partition)
+    limits = [*_of_accounts(chain), *_of_qos(custom.value("qos") or default, partition, answer)]
     walls = [(int(wall), f"account {r['Account']}") for r in chain if (wall := r.get("MaxWallPJ", "")).isdigit()]
     minutes, owner = min(walls, default=(None, ""))
     return Quota(
         accounts,
+        allowed,
         submit=min((each for each in limits if "Submit" in each.name), key=lambda each: each.room, default=None),
         running=min((each for each in limits if "Submit" not in each.name), key=lambda each: each.most, default=None),
         minutes=minutes,
@@ -84,6 +88,10 @@ def excesses(control: Mapping[str, Any], quota: Quota) -> Iterator[tuple[str, st
     if account and quota.accounts and account not in quota.accounts:
         yours = f"only {', '.join(quota.accounts)}.{did_you_mean(account, quota.accounts)}"
         yield "project", f"you have no account {account!r} on this cluster, {yours}"
+    qos = request.Custom.of(control).value("qos")
+    if qos and quota.qos and qos not in quota.qos:
+        yours = f"only {', '.join(quota.qos)}.{did_you_mean(qos, quota.qos)}"
+        yield "custom_sbatch_args", f"you have no QOS {qos!r} in this account, {yours}"
     if quota.submit is not None and not quota.submit.room:
         yield "nworkers", f"no job can be submitted now: {quota.submit}; wait until some have ended"
     wanted = request.walltime(control)
@@ -140,10 +148,21 @@ def _of_accounts(chain: list[dict[str, str]]) -> Iterator[Limit]:
                 yield Limit(name, f"account {record['Account']}", int(found[1]), int(found[2]))
 
 
-def _of_qos(named: str, partition: str, state: str) -> Iterator[Limit]:
-    """The limits of the QOS that is asked for, and of that of the partition."""
+def _qos(user: str, account: str, partition: str) -> tuple[str, tuple[str, ...]]:
+    """The QOS of jobs that name none (Slurm's own default where a site has set no other), and all that there are."""
+    answer = _ask("sacctmgr", "-nP", "show", "assoc", f"user={user}", "format=Account,Partition,DefaultQOS,QOS")
+    for line in answer.splitlines():
+        cells = line.split("|")
+        if len(cells) == 4 and cells[0] == account and cells[1] in ("", partition):
+            names = tuple(filter(None, cells[3].split(",")))
+            return cells[2] or ("normal" if "normal" in names else ""), names
+    return "", ()
+
+
+def _of_qos(job: str, partition: str, state: str) -> Iterator[Limit]:
+    """The limits of the QOS of a job, and of that of the partition."""
     of_partition = _fields(_ask("scontrol", "-o", "show", "partition", partition)).get("QoS", "") if partition else ""
-    for qos in dict.fromkeys(each for each in (named, of_partition) if each not in ("", "N/A")):
+    for qos in dict.fromkeys(each for each in (job, of_partition) if each not in ("", "N/A")):
         format_ = "format=MaxJobsPU,MaxSubmitJobsPU,GrpJobs,GrpSubmitJobs"
         cells = _ask("sacctmgr", "-nP", "show", "qos", qos, format_).strip().split("|")
         used = next((line for line in state.splitlines() if line.startswith(f"QOS={qos}(")), "")

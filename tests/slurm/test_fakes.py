@@ -250,7 +250,7 @@ CONFIG = "ClusterName = faraway\nMaxArraySize = 1001\nMaxJobCount = 10000\nKillW
 def site(tmp_path: Path, fakes: Callable[..., Path]) -> Callable[..., Path]:
     """A cluster with one partition, whose commands can be told to misbehave."""
     (tmp_path / "config").write_text(CONFIG)
-    (tmp_path / "partitions").write_text("batch*|1-00:00:00|16|64000|gpu:k80:4(S:0-1),lscratch:800\n")
+    (tmp_path / "partitions").write_text("batch*|1-00:00:00|16|64000|gpu:k80:4(S:0-1),lscratch:800|up\n")
     (tmp_path / "number").write_text("17;faraway\n")
     (tmp_path / "nothing").write_text("")
     support.write_input(tmp_path, support.SQUARE, "x = [1, 2, 3]", "  nworkers = 2")
@@ -272,10 +272,7 @@ def site(tmp_path: Path, fakes: Callable[..., Path]) -> Callable[..., Path]:
     ("refusal", "remedy"),
     [
         ("Batch job submission failed: Invalid account or account/partition combination specified", "project ="),
-        (
-            "Job violates accounting/QOS policy (job submit limit, user's size)",
-            "custom_sbatch_args",
-        ),
+        ("Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)", "lower nworkers"),
         ("Slurm temporarily unable to accept job, sleeping and retrying", "try again later"),
         ("Batch job submission failed: Socket timed out on send/recv operation", "squeue --me"),
     ],
