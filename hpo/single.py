@@ -141,8 +141,7 @@ def _attempt(inputfile: InputFile, folder: Path, scratch: Path) -> Attempt:
         "HPO_TRIAL": _ID,
         "HPO_SUBMIT_DIR": str(folder),
         "HPO_INPUT_DIR": str(inputfile.path.parent),
-        "HPO_CHECKPOINT_DIR": str(folder / "checkpoints"),
-    }
+    }  # no HPO_CHECKPOINT_DIR: checkpoints go to ./checkpoints, and a second run here begins anew, as by hand
     return Attempt(
         number=0,
         attempt=1,

@@ -44,3 +44,23 @@ def walk(anchors: Tensor, frames: int) -> Tensor:
         leg, t = divmod(frame * len(anchors) / frames, 1)
         points.append(slerp(anchors[int(leg)], anchors[(int(leg) + 1) % len(anchors)], t))
     return torch.stack(points)
+
+
+def plane(corners: Tensor, steps: int) -> Tensor:
+    """Points between four corners, row by row: (4, nz) -> (steps * steps, nz)."""
+    t = torch.linspace(0, 1, steps, device=corners.device).view(-1, 1)
+    top, bottom = torch.lerp(corners[0], corners[1], t), torch.lerp(corners[2], corners[3], t)
+    return torch.lerp(top, bottom, t.unsqueeze(1)).flatten(0, 1)
+
+
+def normal_plane(nz: int, across: int, down: int, steps: int) -> Tensor:
+    """Points over two dimensions of a standard normal distribution, row by row: (steps * steps, nz).
+
+    Each goes through its quantiles at (i + 1/2) / steps, as many points where there is much as where there is little
+    (Kingma & Welling 2014, figure 4); `across` rises from left to right, `down` from top to bottom, all others are 0.
+    """
+    quantiles = torch.special.ndtri((torch.arange(steps) + 0.5) / steps)
+    points = torch.zeros(steps, steps, nz)
+    points[:, :, across] = quantiles
+    points[:, :, down] = quantiles.view(-1, 1)
+    return points.flatten(0, 1)

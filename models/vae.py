@@ -3,19 +3,24 @@
 The architecture is that of the pytorch example, 784-400-20. `run(hyperparams)` trains it and returns the validation
 loss, the negative evidence lower bound in nats per image (lower is better). By hand:
 
-    python models/vae.py --epochs 2
-    python models/vae.py --dataset mnist --validation 0      # train on all images, score on the test images
+    python models/vae.py --epochs 2 --output-dir first
+    python models/vae.py sample --checkpoint first --grid 8 -o samples.png          # images from the prior
+    python models/vae.py reconstruct --checkpoint first -o reconstructions.png      # real ones above the model's
+    python models/vae.py walk --checkpoint first --grid 20 -o walk.png              # a plane of the latent space
+    python models/vae.py test --checkpoint first                                    # the loss on the test images
 
-The validation images are training images that were held out; the test images are for the winner, once.
+A checkpoint is a file, or the folder of a run or trial with checkpoints in it. The first command with `--resume` goes
+on at the epoch after the last one. The validation images are training images that were held out; the test images are
+for the winner, once (or, with `--validation 0`, train on all the others and score on these).
 """
 
 from __future__ import annotations
 
+import argparse
 import math
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,8 +31,10 @@ from PIL import Image  # noqa: F401  for image_data: what the head of a script i
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import by_hand
 import image_data
-from model_settings import check, from_command_line, from_hyperparams, is_real, is_whole, pick_device, use_threads
+from latent_space import normal_plane, plane
+from model_settings import check, from_hyperparams, is_real, is_whole, pick_device, use_threads
 
 try:
     from hpo import training
@@ -38,6 +45,7 @@ except ImportError:  # the script also runs where hpo is not installed: nobody l
         checkpoint=SimpleNamespace(restore=lambda: None, save=lambda *_, **__: None),
     )
 
+SCRIPT = "vae.py"  # named in its checkpoints and messages
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
@@ -54,6 +62,9 @@ class Settings:
     lr: float = 1e-3  # of Adam
     lr_schedule: str = "constant"  # or cosine: falls to 0 over the epochs
     hidden_size: int | list[int] = 400  # of the encoder's hidden layer or layers; the decoder mirrors them
+    layers: int = 1  # hidden layers, when hidden_size is one number
+    hidden_size_2: int | None = None  # of the second layer, so that a search can vary it; None: as the first
+    hidden_size_3: int | None = None  # of the third layer and all after it; None: as the second
     latent_size: int = 20
     activation: str = "relu"  # a name of ACTIVATIONS
     likelihood: str = "bernoulli"  # or gaussian, with a learnt variance; the losses of the two cannot be compared
@@ -64,16 +75,18 @@ class Settings:
     threads: int = 0  # of the CPU; 0: as the environment says, else 1
     seed: int | None = None  # None: rng_seed, which hpo sets for each trial
     rng_seed: int = 1
-    output_dir: str = "."  # for the pictures
+    output_dir: str = "."  # the run's folder, for pictures
 
     def __post_init__(self) -> None:
         """ValueError with a sentence for every impossible value."""
-        self.hidden_size = self.hidden_size if isinstance(self.hidden_size, list | tuple) else [self.hidden_size]
         rules = {
             "epochs": (is_whole(self.epochs), "a whole number from 1"),
             "batch_size": (is_whole(self.batch_size), "a whole number from 1"),
             "latent_size": (is_whole(self.latent_size), "a whole number from 1"),
-            "hidden_size": (all(map(is_whole, self.hidden_size)), "a whole number from 1, or a list of them"),
+            "layers": (is_whole(self.layers), "a whole number from 1"),
+            "hidden_size": (all(map(is_whole, as_list(self.hidden_size))), "a whole number from 1, or a list of them"),
+            "hidden_size_2": (self.hidden_size_2 is None or is_whole(self.hidden_size_2), "a whole number from 1"),
+            "hidden_size_3": (self.hidden_size_3 is None or is_whole(self.hidden_size_3), "a whole number from 1"),
             "validation": (is_real(self.validation), "a number from 0"),
             "patience": (is_real(self.patience), "a number from 0"),
             "lr": (is_real(self.lr) and self.lr > 0, "a number above 0"),
@@ -85,6 +98,18 @@ class Settings:
         }
         check(self, rules)
 
+    def sizes(self) -> list[int]:
+        """Of the encoder's hidden layers."""
+        if isinstance(self.hidden_size, list | tuple):
+            return list(self.hidden_size)
+        second = self.hidden_size_2 or self.hidden_size
+        return [self.hidden_size, second, *[self.hidden_size_3 or second] * (self.layers - 2)][: self.layers]
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list as it is, anything else as a list of one."""
+    return list(value) if isinstance(value, list | tuple) else [value]
+
 
 class VAE(nn.Module):
     """q(z|x) is a normal distribution with diagonal covariance, p(z) the standard one."""
@@ -95,6 +120,11 @@ class VAE(nn.Module):
         self.encoder = _mlp([pixels, *hidden, 2 * latent], ACTIVATIONS[activation])
         self.decoder = _mlp([latent, *reversed(hidden), pixels], ACTIVATIONS[activation])
         self.log_variance = nn.Parameter(torch.zeros(())) if likelihood == "gaussian" else None
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.encoder[0].weight.device
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of q(z|x): (B, pixels) -> 2 x (B, latent)."""
@@ -128,6 +158,11 @@ def _mlp(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def build(settings: Settings, pixels: int) -> VAE:
+    """The model that the settings describe."""
+    return VAE(pixels, settings.sizes(), settings.latent_size, settings.activation, settings.likelihood)
+
+
 class Data:
     """The data set on the device, as bytes; batches come as (B, pixels) from 0 to 1."""
 
@@ -144,6 +179,10 @@ class Data:
         order = torch.randperm(len(images)) if shuffled else torch.arange(len(images))
         for index in order.to(images.device).split(size):
             yield images[index].flatten(1).float() / self.white
+
+    def examples(self, count: int) -> Tensor:
+        """The first `count` images that the model was not trained on, or all there are: (n, pixels)."""
+        return next(self.batches(torch.cat([self.validation, self.test])[:count], count))
 
 
 def train_epoch(
@@ -178,9 +217,16 @@ def fit(model: VAE, data: Data, settings: Settings) -> float:
     best = {"epoch": 0, "loss": math.inf, "model": {}}
     epoch = 0
     if saved := training.checkpoint.restore():  # of an earlier attempt at this trial
+        by_hand.check_same(saved["settings"], asdict(settings))
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         epoch, loss, best = saved["epoch"], saved["loss"], saved["best"]
+
+    def save(every: float) -> None:
+        state = {"script": SCRIPT, "settings": asdict(settings), "shape": list(data.shape)}
+        state |= {"epoch": epoch, "loss": loss, "best": best}
+        state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        training.checkpoint.save(state, step=epoch, every=every)
 
     while epoch < settings.epochs and not 0 < settings.patience <= epoch - best["epoch"]:
         began = time.perf_counter()
@@ -193,13 +239,11 @@ def fit(model: VAE, data: Data, settings: Settings) -> float:
             raise FloatingPointError(f"diverged: validation loss {loss:g} after epoch {epoch}, {untrained:g} before")
         if loss < best["loss"]:
             best = {"epoch": epoch, "loss": loss, "model": copy_of(model) if settings.patience else {}}
-        stop = training.report(epoch, loss)
-        state = {"epoch": epoch, "loss": loss, "best": best}
-        state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-        training.checkpoint.save(state, step=epoch, every=60)
-        if stop:
-            return loss
+        if training.report(epoch, loss):
+            break
+        save(every=60)
 
+    save(every=0)
     if not settings.patience:
         return loss
     model.load_state_dict(best["model"])
@@ -217,62 +261,138 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
         group["lr"] = lr
 
 
-@torch.no_grad()
-def save_pictures(model: VAE, data: Data, folder: Path) -> None:
-    """Write what the model has learnt as three pictures.
-
-    reconstructions.png: images above, theirs below. samples.png: from the prior. walk.png: the plane through the latent
-    space that has four of these images at its corners.
-    """
-
-    def save(images: Tensor, name: str) -> None:
-        image_data.save_grid(images.view(-1, *data.shape), folder / name, columns=8)
-
-    seen = data.validation if len(data.validation) >= 8 else data.test
-    x = next(data.batches(seen[:8], 8))
-    means, _ = model.encode(x)
-    samples = torch.randn(64, model.latent, generator=torch.Generator().manual_seed(0))
-    save(torch.cat([x, model.decode(means)]), "reconstructions.png")
-    save(model.decode(samples.to(x.device)), "samples.png")
-    save(model.decode(plane(means[:4])), "walk.png")
-
-
-def plane(corners: Tensor, steps: int = 8) -> Tensor:
-    """Points between four corners, row by row: (4, latent) -> (steps * steps, latent)."""
-    t = torch.linspace(0, 1, steps, device=corners.device).view(-1, 1)
-    top, bottom = torch.lerp(corners[0], corners[1], t), torch.lerp(corners[2], corners[3], t)
-    return torch.lerp(top, bottom, t.unsqueeze(1)).flatten(0, 1)
-
-
 def run(hyperparams: Mapping[str, Any]) -> float | dict[str, float]:
     """Train with `hyperparams` (see Settings) and return the validation loss, with `test` also the test loss.
 
     ValueError for an impossible value, FileNotFoundError without data, FloatingPointError when the training diverges.
     """
     settings = from_hyperparams(Settings, hyperparams)
+    folder = Path(settings.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
     use_threads(settings.threads)
     training.seed_everything(settings.rng_seed if settings.seed is None else settings.seed)
     device = pick_device(settings.device)
     data = Data(settings, device)
-    model = VAE(
-        pixels=math.prod(data.shape),
-        hidden=settings.hidden_size,
-        latent=settings.latent_size,
-        activation=settings.activation,
-        likelihood=settings.likelihood,
-    ).to(device)
+    model = build(settings, math.prod(data.shape)).to(device)
     loss = fit(model, data, settings)
-    save_pictures(model, data, Path(settings.output_dir))
+    save_pictures(model, data, folder)
     return {"val_loss": loss, "test_loss": evaluate(model, data, data.test)} if settings.test else loss
 
 
-def main() -> None:
-    """Read the hyperparameters from the command line, train, print the result."""
-    try:
-        print(run(from_command_line(Settings, __doc__)))
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
-        sys.exit(f"vae.py: {error}")
+# -- pictures, of a model that is in memory
 
+
+@torch.no_grad()
+def save_pictures(model: VAE, data: Data, folder: Path) -> None:
+    """Write what the model has learnt as samples.png, reconstructions.png and walk.png."""
+    x = data.examples(8)
+    pictures = {
+        "samples": sampled(model, 64),
+        "reconstructions": reconstructed(model, x, columns=8),
+        "walk": walked(model, 8, corners=x[:4]),
+    }
+    for name, images in pictures.items():
+        image_data.save_grid(images.view(-1, *data.shape), folder / f"{name}.png", columns=8)
+
+
+def sampled(model: VAE, count: int, seed: int = 0) -> Tensor:
+    """Images from the prior: (count, pixels)."""
+    z = torch.randn(count, model.latent, generator=torch.Generator().manual_seed(seed))
+    return model.decode(z.to(model.device))
+
+
+def reconstructed(model: VAE, x: Tensor, columns: int) -> Tensor:
+    """Each row of images above the row of what the model makes of them: (N, pixels) -> (2 N, pixels)."""
+    mean, _ = model.encode(x)
+    rows = zip(x.split(columns), model.decode(mean).split(columns), strict=True)
+    return torch.cat([part for pair in rows for part in pair])
+
+
+def walked(model: VAE, steps: int, corners: Tensor | None = None, dimensions: tuple[int, int] | None = None) -> Tensor:
+    """A plane of the latent space as images: (steps * steps, pixels).
+
+    Two dimensions, of a larger space the two that are named, go through the quantiles of the prior, with zero for all
+    others; else the plane has four images, `corners` (4, pixels), at its corners.
+    """
+    if dimensions or model.latent == 2:
+        z = normal_plane(model.latent, *(dimensions or (0, 1)), steps)
+    else:
+        z = plane(model.encode(corners)[0], steps)
+    return model.decode(z.to(model.device))
+
+
+# -- from a checkpoint
+
+
+def load(path: str | Path) -> tuple[VAE, Settings, list[int]]:
+    """Return the best model in a checkpoint, its settings, and the shape of an image (channels, height, width)."""
+
+    def restored(state: Mapping[str, Any]) -> tuple[VAE, Settings, list[int]]:
+        settings = from_hyperparams(Settings, state["settings"])
+        model = build(settings, math.prod(state["shape"]))
+        model.load_state_dict(state["best"]["model"] or state["model"])
+        return model, settings, state["shape"]
+
+    return by_hand.load(path, SCRIPT, restored)
+
+
+def load_data(settings: Settings, arguments: argparse.Namespace) -> Data:
+    """Return the data set that the model was trained on."""
+    return Data(replace(settings, data_folder=arguments.data_folder or settings.data_folder), pick_device("auto"))
+
+
+@torch.no_grad()
+def sample(arguments: argparse.Namespace) -> None:
+    """Draw grid x grid images from the prior."""
+    model, _, shape = load(arguments.checkpoint)
+    images = sampled(model, arguments.grid**2, arguments.seed).view(-1, *shape)
+    image_data.save_grid(images, arguments.output, arguments.grid)
+
+
+@torch.no_grad()
+def reconstruct(arguments: argparse.Namespace) -> None:
+    """Draw rows of images that were held out, each above what the model makes of them."""
+    model, settings, shape = load(arguments.checkpoint)
+    data = load_data(settings, arguments)
+    x = data.examples(arguments.grid * max(1, arguments.grid // 2))
+    columns = min(arguments.grid, len(x))
+    x = x[: len(x) // columns * columns]
+    image_data.save_grid(reconstructed(model.to(x.device), x, columns).view(-1, *shape), arguments.output, columns)
+
+
+@torch.no_grad()
+def walk(arguments: argparse.Namespace) -> None:
+    """Draw grid x grid images from a plane of the latent space (see `walked`)."""
+    model, settings, shape = load(arguments.checkpoint)
+    dimensions, corners = arguments.dimensions, None
+    if dimensions and not (0 <= min(dimensions) < max(dimensions) < model.latent):
+        raise ValueError(f"--dimensions must be two different ones of 0 to {model.latent - 1}")
+    if not dimensions and model.latent != 2:
+        corners = load_data(settings, arguments).examples(4).cpu()
+    images = walked(model, arguments.grid, corners, dimensions).view(-1, *shape)
+    image_data.save_grid(images, arguments.output, arguments.grid)
+
+
+def test(arguments: argparse.Namespace) -> None:
+    """Print the loss on the test images: for the winner of a search, once."""
+    model, settings, _ = load(arguments.checkpoint)
+    data = load_data(settings, arguments)
+    print(evaluate(model.to(data.test.device), data, data.test))
+
+
+PLANE = {
+    "--dimensions": {"type": int, "nargs": 2, "metavar": ("I", "J"), "help": "of the latent space, from 0 [corners]"}
+}
+COMMANDS = {
+    "sample": by_hand.Command(sample, "samples.png", {"--grid": by_hand.count(8, "images in a row"), **by_hand.SEED}),
+    "reconstruct": by_hand.Command(
+        reconstruct, "reconstructions.png", {"--grid": by_hand.count(8, "images in a row"), **by_hand.DATA}
+    ),
+    "walk": by_hand.Command(
+        walk, "walk.png", {"--grid": by_hand.count(20, "images in a row"), **PLANE, **by_hand.DATA}
+    ),
+    "test": by_hand.Command(test, None, by_hand.DATA),
+}
 
 if __name__ == "__main__":
-    main()
+    by_hand.main(SCRIPT, __doc__, Settings, run, COMMANDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -168,6 +170,7 @@ def test_bfloat16_gives_the_same_loss() -> None:
     "hyperparams",
     [
         {"hidden_size": [32, 16], "activation": "tanh"},
+        {"hidden_size": 32, "layers": 3, "hidden_size_2": 16},
         {"hidden_size": [64], "activation": "silu", "lr_schedule": "cosine"},
         {"beta": 4.0},
         {"likelihood": "gaussian"},
@@ -195,7 +198,7 @@ def test_one_seed_gives_one_loss() -> None:
 
 def test_it_leaves_pictures_in_the_trials_folder(tmp_path: Path) -> None:
     vae.run({**SMALL, "output_dir": str(tmp_path)})
-    assert {p.name for p in tmp_path.iterdir()} == {"samples.png", "reconstructions.png", "walk.png"}
+    assert {p.name for p in tmp_path.glob("*.png")} == {"samples.png", "reconstructions.png", "walk.png"}
 
 
 def test_divergence_is_an_error_not_a_number() -> None:
@@ -216,6 +219,7 @@ def test_patience_ends_training_and_returns_the_best(reports: Path) -> None:
         ({"epochs": 0}, "epochs must be a whole number from 1, not 0"),
         ({"batch_size": 12.5}, "batch_size must be a whole number from 1, not 12.5"),
         ({"hidden_size": [32, 0]}, "hidden_size must be a whole number from 1, or a list of them, not [32, 0]"),
+        ({"hidden_size_2": 0}, "hidden_size_2 must be a whole number from 1, not 0"),
         ({"lr": 0}, "lr must be a number above 0, not 0"),
         ({"lr": "fast"}, "lr must be a number above 0, not 'fast'"),
         ({"validation": -1}, "validation must be a number from 0, not -1"),
@@ -255,12 +259,150 @@ def test_a_mistake_on_the_command_line_is_a_sentence() -> None:
 
 
 def test_copied_it_runs_where_hpo_is_not_installed(tmp_path: Path) -> None:
-    for name in ("vae.py", "image_data.py", "model_settings.py"):
+    for name in ("vae.py", "by_hand.py", "image_data.py", "latent_space.py", "model_settings.py"):
         shutil.copy(MODELS / name, tmp_path)
     without = "import sys; sys.modules['hpo'] = None; sys.path[:0] = ['.']; import vae; vae.run({'epochs': 1})"
     done = python("-c", without)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("epoch 1: validation loss")
+
+
+@pytest.mark.parametrize(
+    ("hyperparams", "sizes"),
+    [
+        ({"hidden_size": [7, 5]}, [7, 5]),
+        ({"hidden_size": 7}, [7]),
+        ({"hidden_size": 7, "layers": 4}, [7, 7, 7, 7]),
+        ({"hidden_size": 7, "layers": 1, "hidden_size_2": 5}, [7]),
+        ({"hidden_size": 7, "layers": 3, "hidden_size_2": 5}, [7, 5, 5]),
+        ({"hidden_size": 7, "layers": 3, "hidden_size_3": 3}, [7, 7, 3]),
+    ],
+)
+def test_a_search_may_vary_how_many_layers_there_are_and_each_of_them(
+    hyperparams: dict[str, Any], sizes: list[int]
+) -> None:
+    assert vae.Settings(**hyperparams).sizes() == sizes
+
+
+# From a checkpoint
+
+
+def here(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    """As on the command line, in this process."""
+    monkeypatch.setattr(sys, "argv", [vae.__file__, *words])
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", "")  # set anew by what runs, and put back after the test
+    monkeypatch.delenv("HPO_CHECKPOINT_DIR")
+    vae.by_hand.main(vae.SCRIPT, "", vae.Settings, vae.run, vae.COMMANDS)
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    with pytest.raises(SystemExit) as refused:
+        here(monkeypatch, *words)
+    assert isinstance(refused.value.code, str)
+    return refused.value.code
+
+
+def size(name: str) -> tuple[int, int]:
+    with Image.open(name) as picture:
+        return picture.size
+
+
+CELL = 4 * (8 + 2)  # a digit with its margin, enlarged
+
+
+@pytest.mark.parametrize("latent", [2, 5])
+def test_pictures_from_a_checkpoint(monkeypatch: pytest.MonkeyPatch, latent: int) -> None:
+    here(monkeypatch, "--epochs", "2", "--hidden-size", "16", f"--latent-size={latent}", "--output-dir", "first")
+    here(monkeypatch, "sample", "--checkpoint", "first", "--grid", "3", "-o", "s.png")
+    here(monkeypatch, "reconstruct", "--checkpoint", "first/checkpoints", "--grid", "6", "-o", "r.png")
+    here(monkeypatch, "walk", "--checkpoint", "first/checkpoints/checkpoint_2.pt", "--grid", "4", "-o", "w.png")
+    here(monkeypatch, "walk", "--checkpoint", "first", "--grid", "4", "--dimensions", "1", "0", "-o", "d.png")
+    sides = {name: size(name) for name in ("s.png", "r.png", "w.png", "d.png")}
+    three, four, six = 3 * CELL, 4 * CELL, 6 * CELL
+    assert sides == {"s.png": (three, three), "r.png": (six, six), "w.png": (four, four), "d.png": (four, four)}
+    same = Path("first/samples.png").read_bytes()
+    here(monkeypatch, "sample", "--checkpoint", "first")
+    assert Path("samples.png").read_bytes() == same, "the model is the one that was trained"
+
+
+def test_reconstructions_stand_below_the_images_they_are_of() -> None:
+    model = vae.VAE(64, [], 64, "relu", "gaussian")
+    with torch.no_grad():  # a model that halves what it sees
+        model.encoder[0].weight.copy_(torch.cat([torch.eye(64), torch.zeros(64, 64)]))
+        model.encoder[0].bias.zero_()
+        model.decoder[0].weight.copy_(torch.eye(64) / 2)
+        model.decoder[0].bias.zero_()
+        x = torch.rand(6, 64)
+        rows = vae.reconstructed(model, x, columns=3).view(4, 3, 64)
+    assert torch.equal(torch.cat([rows[0], rows[2]]), x)
+    assert torch.allclose(torch.cat([rows[1], rows[3]]), x / 2)
+
+
+def test_a_walk_over_two_dimensions_leaves_the_others_at_zero() -> None:
+    model = vae.VAE(3, [], 3, "relu", "gaussian")
+    with torch.no_grad():
+        model.decoder[0].weight.copy_(torch.eye(3))
+        model.decoder[0].bias.zero_()
+        z = vae.walked(model, 5, dimensions=(2, 0)).view(5, 5, 3)
+    quantiles = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9]))
+    assert torch.allclose(z[0, :, 2], quantiles) and torch.allclose(z[:, 0, 0], quantiles)
+    assert (z[:, :, 1] == 0).all()
+
+
+def test_the_test_images_are_scored_once_for_the_winner(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With patience the best weights count, not the last."""
+    words = ["--lr", "0.02", "--epochs", "60", "--patience", "3", "--hidden-size", "64", "--test", "true"]
+    here(monkeypatch, *words)
+    *epochs, results = capsys.readouterr().out.splitlines()
+    assert len(epochs) < 60, "it went on after its best"
+    here(monkeypatch, "test", "--checkpoint", ".")
+    assert float(capsys.readouterr().out) == ast.literal_eval(results)["test_loss"]
+
+
+def test_training_by_hand_goes_on_only_when_asked_and_as_it_began(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--hidden-size", "16", "--output-dir", "first"]
+    here(monkeypatch, *words, "--epochs", "2")
+    assert refusal(monkeypatch, *words, "--epochs", "3") == (
+        "vae.py: first/checkpoints has checkpoints: go on with --resume, or choose another --output-dir"
+    )
+    capsys.readouterr()
+    here(monkeypatch, *words, "--epochs", "3", "--resume")
+    resumed = capsys.readouterr().out.splitlines()
+    assert resumed[0].startswith("epoch 3:")
+    here(monkeypatch, "--hidden-size", "16", "--output-dir", "second", "--epochs", "3")
+    assert capsys.readouterr().out.splitlines()[-1] == resumed[-1], "as if it had not been interrupted"
+    assert refusal(monkeypatch, *words, "--lr", "0.1", "--beta", "2", "--resume") == (
+        "vae.py: the checkpoint to go on from was made with lr = 0.001, not 0.1, beta = 1.0, not 2"
+    )
+
+
+def test_what_is_no_checkpoint_of_the_vae_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def complaint(path: str) -> str:
+        return refusal(monkeypatch, "sample", "--checkpoint", path).removeprefix("vae.py: ")
+
+    Path("folder").mkdir()
+    Path("text.pt").write_text("nothing")
+    torch.save({"state": {"script": "dcgan.py"}}, "other.pt")
+    here(monkeypatch, "--epochs", "1", "--output-dir", "first")
+    whole = Path("first/checkpoints/checkpoint_1.pt").read_bytes()
+    Path("torn.pt").write_bytes(whole[: len(whole) // 2])
+    assert complaint("nowhere.pt") == "there is no checkpoint nowhere.pt"
+    assert complaint("folder") == "there is no checkpoint in folder"
+    assert complaint("text.pt") == "text.pt is damaged, or no checkpoint of vae.py (UnpicklingError)"
+    assert complaint("torn.pt") == "torn.pt is damaged, or no checkpoint of vae.py (RuntimeError)"
+    assert complaint("other.pt") == "other.pt is a checkpoint of dcgan.py, not of vae.py"
+
+
+def test_only_dimensions_that_are_there_can_be_walked(monkeypatch: pytest.MonkeyPatch) -> None:
+    here(monkeypatch, "--epochs", "1", "--latent-size", "3")
+    for wrong in (["0", "3"], ["1", "1"], ["-1", "0"]):
+        assert refusal(monkeypatch, "walk", "--checkpoint", ".", "--dimensions", *wrong) == (
+            "vae.py: --dimensions must be two different ones of 0 to 2"
+        )
 
 
 # Stopped and killed
@@ -286,7 +428,7 @@ def test_paused_it_saves_and_goes_on_as_if_nothing_had_been(
     (tmp_path / "stop").unlink()
     monkeypatch.setenv("HPO_RESTORE_FROM", os.pathsep.join(attempts))
     assert vae.run(LONG) == uninterrupted == min(expected.values())
-    assert value == expected[12]
+    assert value == min(expected.values())
 
 
 def test_pruned_it_stops_without_a_checkpoint(reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +448,7 @@ from hpo.training import checkpoint
 save, epochs = checkpoint.save, int(sys.argv[2])
 
 def save_and_die(state, step, every):
-    save(state, step)
+    save(state, step, every=0)
     if step == epochs:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -319,7 +461,7 @@ def test_killed_it_goes_on_from_its_checkpoint_bit_for_bit(
     reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uninterrupted = vae.run(LONG)
-    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / "attempt"))
     monkeypatch.setenv("PYTHONPATH", str(MODELS))
     first = python("-c", KILLED, json.dumps(LONG), "7")
     assert first.returncode == -signal.SIGKILL
