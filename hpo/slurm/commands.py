@@ -40,6 +40,9 @@ _UNDOING = frozenset(
                  "SIGNAL", "WAIT")
 )  # fmt: skip
 
+#: Variables of the job in which we run that one submitted from it would inherit, where Slurm sets none of its own.
+_OF_THIS_JOB = frozenset({"SLURM_RESTART_COUNT", "SLURM_JOB_START_TIME", "SLURM_JOB_END_TIME"})
+
 
 def ask(*command: str, patience: float | None = None) -> str:
     """Return what a command prints. Raises `SchedulerError` when it is not there, fails, or does not answer in time."""
@@ -65,7 +68,7 @@ def ask(*command: str, patience: float | None = None) -> str:
 
 
 def _environment() -> dict[str, str]:
-    hidden = _UNDOING | SBATCH_OPTIONS.keys()
+    hidden = _UNDOING | _OF_THIS_JOB | SBATCH_OPTIONS.keys()
     shown = ((name, value) for name, value in os.environ.items() if not name.startswith(_PRESENTATION))
     return {name: value for name, value in shown if name not in hidden}
 
