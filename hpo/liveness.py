@@ -39,7 +39,7 @@ class Identity:
     """Who a worker is; written and fsynced before its first claim, and never used again.
 
     start_time: of the process, in the kernel's own units, so that a recycled pid is told apart. cluster, job_task,
-    restart: the job of Slurm in which it runs, and how often that had been started before; empty outside a job.
+    restart, node: the job of Slurm in which it runs, how often that had been started before, and where; empty outside.
     """
 
     id: str
@@ -53,6 +53,7 @@ class Identity:
     cluster: str = ""
     job_task: str = ""
     restart: int = 0
+    node: str = ""
 
     @staticmethod
     def of_this_process(executor: str) -> Identity:
@@ -73,12 +74,13 @@ class Identity:
             cluster=job.cluster if job else "",
             job_task=job.task if job else "",
             restart=job.restart if job else 0,
+            node=job.node if job else "",
         )
 
     @property
     def job(self) -> Incarnation | None:
         """The job in which it runs; None outside one."""
-        return Incarnation(self.cluster, self.job_task, self.restart) if self.job_task else None
+        return Incarnation(self.cluster, self.job_task, self.restart, self.node) if self.job_task else None
 
     def earlier_boot(self) -> bool:
         """Whether it ran on this machine (equal host name and machine id) before the machine was started again."""
@@ -130,6 +132,15 @@ def ended_tasks(folder: Path, ended: Mapping[str, str]) -> set[str]:
         if identity is not None and identity.job_task:
             found[identity.job_task] = found.get(identity.job_task, True) and ended.get(name, "walltime") != "walltime"
     return {task for task, over in found.items() if over}
+
+
+def leave_reason(folder: Path, job: Incarnation, reason: str) -> None:
+    """Note why a job is over, for whoever asks it of its workers, which have ended."""
+    for name in os.listdir(folder):
+        identity = read(folder, name) if "." not in name else None
+        if identity is not None and identity.job == job:
+            with contextlib.suppress(OSError):
+                (folder / f"{name}.dead").write_text(reason)
 
 
 class Vitality(Enum):

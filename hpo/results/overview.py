@@ -113,7 +113,8 @@ def _attempt(attempt: dict[str, Any]) -> str:
     began, ended = attempt["started"], attempt["ended"]
     when = "" if began is None else time.strftime(", %H:%M:%S", time.localtime(began))
     took = "" if began is None or ended is None else f", {duration(ended - began)}"
-    return f"{attempt['outcome']}, on {attempt['host'] or '?'}{when}{took}"
+    outcome = f"{attempt['outcome']} ({attempt['why']})" if attempt["why"] else attempt["outcome"]
+    return f"{outcome}, on {attempt['host'] or '?'}{when}{took}"
 
 
 def _print_output(view: View, trial_id: str) -> None:

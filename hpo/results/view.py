@@ -20,7 +20,7 @@ from hpo.slurm.board import Board
 from hpo.slurm.jobs import Seen
 from hpo.space import Space
 from hpo.told import values_of
-from hpo.trial import State
+from hpo.trial import LOST, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +277,7 @@ class View:
             "started": attempt.started,
             "ended": outcome.get("t") if outcome else None,
             "outcome": self._attempt_outcome(attempt, worker),
+            "why": self._why_paused(worker) if attempt.paused and not outcome else "",
             "notes": attempt.notes,
         }
 
@@ -290,6 +291,17 @@ class View:
         if self._lives(worker):
             return "running"
         return f"the worker was lost{lost_because(self._liveness.reason(worker) or self._end_of_job(worker))}"
+
+    def _why_paused(self, worker: str) -> str:
+        """Why a worker stopped a trial that can go on; "" when it does not say."""
+        match self.ledger.ended.get(worker):
+            case "walltime":
+                return LOST["TIMEOUT"]
+            case "stopped":
+                return "on request"
+            case "terminated":
+                return LOST.get(self._liveness.reason(worker) or self._end_of_job(worker), "")
+        return ""
 
     def _end_of_job(self, worker: str) -> str:
         """How the job of a lost worker ended, if it was its last start; Slurm's word for it, or ""."""

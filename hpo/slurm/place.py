@@ -6,7 +6,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hpo.errors import SchedulerError, UsageError, did_you_mean
 from hpo.registry import EXECUTORS
@@ -18,11 +18,13 @@ class Incarnation:
     """One start of one job: a requeued job has the same name and a higher count of restarts.
 
     task: "17_3" for a task of an array, else "17". Not SLURM_JOB_ID: that of the last task is the array's.
+    node: Slurm's name for where it runs.
     """
 
     cluster: str
     task: str
     restart: int
+    node: str = field(default="", compare=False)
 
     @staticmethod
     def here(environ: Mapping[str, str] = os.environ) -> Incarnation | None:
@@ -36,6 +38,7 @@ class Incarnation:
             cluster=environ.get("SLURM_CLUSTER_NAME", ""),
             task=f"{array}_{index}" if array and index else job,
             restart=int(count) if count.isdigit() else 0,
+            node=environ.get("SLURMD_NODENAME", ""),
         )
 
 

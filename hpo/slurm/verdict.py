@@ -7,22 +7,14 @@ answer of another cluster, say nothing.
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
+from hpo.errors import SchedulerError
+from hpo.slurm import commands
 from hpo.slurm.board import Board
 from hpo.slurm.place import Incarnation
 from hpo.slurm.queue import RUNNING, STOPPED, Task
-
-#: Why Slurm ended a job, for people; a state that is not here is named as it is.
-REASONS = {
-    "NODE_FAIL": "its node failed",
-    "BOOT_FAIL": "its node did not boot",
-    "TIMEOUT": "its job came to the end of its walltime",
-    "DEADLINE": "its job came to its deadline",
-    "PREEMPTED": "its job was preempted",
-    "OUT_OF_MEMORY": "its job ran out of memory",
-    "CANCELLED": "its job was cancelled",
-    "COMPLETED": "its job has ended",
-    "FAILED": "its job failed",
-}
 
 
 class Verdicts:
@@ -57,19 +49,44 @@ class Verdicts:
 
     def reason(self, job: Incarnation) -> str:
         """Why the job of a dead worker is over, as far as Slurm still tells: a state such as "NODE_FAIL", or ""."""
-        if self.superseded(job):
-            return "REQUEUED"
-        answer = self._board.answer()
+        answer = None if self.superseded(job) else self._board.answer()
         task = answer.tasks.get(job.task) if answer is not None else None
-        if task is None:
-            return ""
-        if task.restarts > job.restart or not task.over:
-            return "REQUEUED"
-        return task.state
+        if self.superseded(job) or (task is not None and task.restarts > job.restart):
+            return "NODE_FAIL" if _has_failed(job.node) else "REQUEUED"
+        return task.state if task is not None and task.over else ""
 
 
 def _is_over(task: Task, job: Incarnation) -> bool:
     return task.over or task.restarts > job.restart
+
+
+def _has_failed(node: str) -> bool:
+    """Whether Slurm holds a node for lost: the jobs that it had are queued again, and do not say why."""
+    try:
+        states = commands.ask("sinfo", "-h", "-N", "-n", node, "-o", "%T") if node else ""
+    except SchedulerError:
+        return False
+    return any(state.startswith(("down", "fail")) or "*" in state for state in states.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Preemption:
+    """Slurm ends a job to give its resources to another. again: whether it queues the job again by itself."""
+
+    again: bool
+
+
+def preemption(here: Incarnation) -> Preemption | None:
+    """Whether that is why this process's own job got SIGTERM; None when it was cancelled, or Slurm does not say."""
+    try:
+        shown = commands.ask("scontrol", "show", "job", here.task)
+    except SchedulerError:
+        return None
+    since = re.search(r"\bPreemptTime=(\S+)", shown)
+    restarts = re.search(r"\bRestarts=(\d+)", shown)
+    if since is None or since[1] in ("None", "N/A", "Unknown") or restarts is None:
+        return None
+    return Preemption(again=int(restarts[1]) > here.restart)
 
 
 class TimeLeft:

@@ -18,7 +18,7 @@ from types import FrameType
 from hpo import liveness, processes
 from hpo.errors import HpoError, SchedulerError
 from hpo.experiment import Experiment
-from hpo.slurm import commands, jobs, request
+from hpo.slurm import commands, jobs, request, verdict
 from hpo.slurm.board import Board
 from hpo.slurm.place import Incarnation
 from hpo.slurm.request import Array
@@ -26,8 +26,8 @@ from hpo.slurm.verdict import TimeLeft
 from hpo.worker.deadline import Deadline
 from hpo.worker.loop import Ended, Worker
 
-#: How a worker process tells its crew that its job's time was over (exit status).
-OUT_OF_TIME = 75
+#: How a worker of a crew tells by its exit status why it ended, where that decides what becomes of the job.
+STATUS = {Ended.WALLTIME: 75, Ended.TERMINATED: 76}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Task:
     here: Incarnation
     only: int | None
 
-    def work(self) -> bool:
-        """Take trials; whether the job's time was over before there were none left. Raises `HpoError`."""
+    def work(self) -> Ended:
+        """Take trials; why no more. Raises `HpoError`."""
         told = TimeLeft(Board(self.experiment.scheduler), self.here)
         deadline = Deadline.of(told=told)
         worker = Worker(self.experiment, "slurm", deadline=deadline, only=self.only)
@@ -56,9 +56,9 @@ class Task:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, terminate)
         signal.signal(signal.SIGUSR1, warn)
-        return worker.run() is Ended.WALLTIME
+        return worker.run()
 
-    def crew(self, count: int) -> bool:
+    def crew(self, count: int) -> Ended:
         """Several workers that share this job's GPU, as processes of their own; as `work`."""
         command = [sys.executable, "-P", "-m", "hpo.worker.task", str(self.experiment.folder), "0", str(os.getpid())]
         workers = [subprocess.Popen(command) for _ in range(count)]
@@ -70,12 +70,26 @@ class Task:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, pass_on)
         ends = [worker.wait() for worker in workers]
-        failed = [status for status in ends if status not in (0, OUT_OF_TIME)]
+        failed = [status for status in ends if status not in (0, *STATUS.values())]
         if failed and len(failed) == len(ends):
             raise SchedulerError(f"all {count} workers of this job ended with {failed}")
-        return OUT_OF_TIME in ends
+        return next((ended for ended, status in STATUS.items() if status in ends), Ended.NOTHING_LEFT)
 
-    def go_on(self) -> None:
+    def conclude(self, ended: Ended) -> None:
+        """See to it that a job goes on which ended before its trials did: at its walltime, or since it was preempted.
+
+        One that was preempted may be Slurm's to queue again, or ours. One that somebody cancelled is left alone.
+        """
+        if ended is Ended.WALLTIME:
+            self._go_on("the walltime is over")
+        elif ended is Ended.TERMINATED and self.experiment.stop() is None:
+            preempted = verdict.preemption(self.here)
+            if preempted is not None:
+                liveness.leave_reason(self.experiment.workers, self.here, "PREEMPTED")
+                if not preempted.again:
+                    self._go_on("preempted")
+
+    def _go_on(self, why: str) -> None:
         """Have Slurm run this job again, if trials wait for it: requeued, or where that is refused, as a new job.
 
         The last thing that is done, since a requeued job gets SIGTERM at once.
@@ -86,10 +100,10 @@ class Task:
             signal.signal(number, signal.SIG_IGN)
         try:
             commands.ask("scontrol", "requeue", self.here.task)
-            print(f"the walltime is over and trials are left: {self.here.task} is queued again", flush=True)
+            print(f"{why} and trials are left: {self.here.task} is queued again", flush=True)
         except SchedulerError as refused:
             job = jobs.submit(self.experiment.folder, self._array())
-            print(f"the walltime is over and trials are left: job {job.id} continues ({refused})", flush=True)
+            print(f"{why} and trials are left: job {job.id} continues ({refused})", flush=True)
 
     def _trials_wait(self) -> bool:
         """Whether there are trials in nobody's hands."""
@@ -130,11 +144,10 @@ def main(arguments: Sequence[str]) -> int:
         trials = experiment.keywords["array"] == "trials"
         task = Task(experiment, here, int(first) + int(here.task.partition("_")[2] or 0) if trials else None)
         count = request.workers_per_task(experiment.keywords)
-        out_of_time = task.work() if parent or count == 1 else task.crew(count)
-        if out_of_time and parent:
-            return OUT_OF_TIME
-        if out_of_time:
-            task.go_on()
+        ended = task.work() if parent or count == 1 else task.crew(count)
+        if parent:
+            return STATUS.get(ended, 0)
+        task.conclude(ended)
     except HpoError as error:
         print(error, file=sys.stderr)
         return error.exit_code
