@@ -18,6 +18,8 @@ GP_TRIALS = 300
 GP_DIMENSIONS = 20
 #: So many trials must have ended before a model is asked, or all of a smaller design.
 STARTUP = 10
+#: Those that begin with a design. CMA-ES and NSGA-II make generations of their own, and would know nothing of one.
+DESIGNED = ("tpe", "gp")
 #: Dimensions for which there are Sobol directions (Joe & Kuo 2008, as in SciPy).
 SOBOL_DIMENSIONS = 21201
 
@@ -127,8 +129,7 @@ def recorded(name: str, task: Task, design_size: int, *, known: int = 0, switche
 
     known: trials of earlier experiments, which stand in for the design. switches: whether TPE follows GP in the end.
     """
-    # CMA-ES and NSGA-II make generations of their own, and would know nothing of a design.
-    size = design_size if name in ("tpe", "gp") else 0
+    size = design_size if name in DESIGNED else 0
     options: dict[str, Any] = {
         "design_size": max(0, size - known),
         "startup": min(size, STARTUP),

@@ -7,8 +7,13 @@ storage for later (the state of CMA-ES, NSGA-II's generations) travels in the re
 from __future__ import annotations
 
 import contextlib
+import copy
+import json
+import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,9 +25,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpo.ledger import TrialRecord
 from hpo.samplers.base import Proposal, found
+from hpo.samplers.choice import DESIGNED
 from hpo.samplers.design import Design
-from hpo.space import ChoiceDomain, Domain, FloatDomain, IntDomain, ParameterSpace, Space
-from hpo.told import Kind, Told, softened, tell, without_diverged, worst
+from hpo.samplers.units import place
+from hpo.space import ChoiceDomain, Domain, FloatDomain, IntDomain, ParameterSpace, Space, SpaceError
+from hpo.told import FOUND, Kind, Told, softened, tell, without_diverged, worst
 
 #: The key of `Proposal.system_attrs` for what Optuna keeps with a trial.
 OPTUNA = "optuna"
@@ -30,6 +37,10 @@ OPTUNA = "optuna"
 _REDUNDANT = ("tpe:relative_params", "gp:relative_params")
 #: The constraint that failed trials violate. Every trial carries it as soon as one has failed: GP needs equal keys.
 _CONSTRAINT = "failed"
+#: Where NSGA-II keeps the generation of a trial. Those of earlier experiments are parents of the first.
+_FIRST_GENERATION = {OPTUNA: {"NSGAIISampler:generation": 0}}
+#: So many points are tried to find one that no trial has had.
+_TRIES = 1000
 
 _STATES = {
     Kind.COMPLETED: TrialState.COMPLETE,
@@ -50,6 +61,13 @@ _MAKERS: Mapping[str, Callable[..., BaseSampler]] = {
 }
 
 
+class _Kept(FrozenTrial):
+    """A record that does not change. Studies copy what is added to them, deeply, which took most of a proposal."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Kept:
+        return copy.copy(self)
+
+
 class OptunaSampler:
     """Proposes `design_size` points of a design, then what the model says.
 
@@ -67,7 +85,7 @@ class OptunaSampler:
         self._space = space
         self._seed = seed
         self._options = options
-        self._warm = warm
+        self._warm = [replace(one, attrs=_FIRST_GENERATION) for one in warm]
         self._signs = [-1 if direction == "maximize" else 1 for direction in options["directions"]]
         self._design = Design(space, max(options["design_size"], options["startup"]), seed)
         self._distributions = {label: _distribution(domain) for label, domain in space.domains().items()}
@@ -75,17 +93,46 @@ class OptunaSampler:
 
     def propose(self, history: Sequence[TrialRecord], number: int) -> Proposal:
         """Return the hyperparameters of trial `number`, and what Optuna wants to find again."""
-        if number < self._options["design_size"]:
-            return self._design.propose(number)
         others = [*self._warm, *(one for one in tell(history, self._options["objectives"]) if one.number != number)]
         told = without_diverged(others, self._signs)
-        if sum(one.kind is not Kind.RUNNING for one in told) < self._options["startup"]:
-            return self._design.propose(number)
+        ended = sum(one.kind is not Kind.RUNNING for one in told)
+        if number < self._options["design_size"] or ended < self._options["startup"]:
+            return self._untried(self._design.propose(number), told, number)
         model = self._model(number)
         if model["name"] == "gp":
             told = softened(told, self._signs)
         with _quiet(), _one_thread() if model["name"] == "gp" else contextlib.nullcontext():
-            return self._ask(self._study(model, told, number))
+            proposal = self._ask(self._study(model, told, number))
+        return self._untried(proposal, told, number) if model["name"] in DESIGNED else proposal
+
+    def _untried(self, proposal: Proposal, told: Sequence[Told], number: int) -> Proposal:
+        """The proposal, or in its place a point that no trial has had, where the space has an end and such points.
+
+        Points that differ little come first. Of the trial that is repeated nothing new would be learnt, in most cases.
+        """
+        if self._size is None:
+            return proposal
+        had, found_first = {_key(one.found) for one in told}, proposal.system_attrs[FOUND]
+        if _key(found_first) not in had or len(had) >= self._size:
+            return proposal
+        dice = random.Random(f"{self._seed}/untried/{number}")  # noqa: S311
+        for tried in range(_TRIES):
+
+            def change(label: str, domain: Domain, share: float = (tried + 1) / _TRIES) -> Any:
+                drawn = label not in found_first or dice.random() < share
+                return place(domain, dice.random()) if drawn else found_first[label]
+
+            other = found(self._space, change)
+            if _key(other.system_attrs[FOUND]) not in had:
+                return Proposal(other.params, {**proposal.system_attrs, **other.system_attrs})
+        return proposal
+
+    @cached_property
+    def _size(self) -> int | None:
+        try:
+            return self._space.size()
+        except SpaceError:  # too many to be counted
+            return None
 
     def _model(self, number: int) -> Mapping[str, Any]:
         later = self._options.get("later")
@@ -94,16 +141,34 @@ class OptunaSampler:
 
     def _study(self, model: Mapping[str, Any], told: Sequence[Told], number: int) -> Study:
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
-        sampler = _MAKERS[model["name"]](seed, **model["optuna"])
+        sampler = _MAKERS[model["name"]](seed, **model["optuna"], **self._begin(model, told))
         study = optuna.create_study(sampler=sampler, directions=self._options["directions"])
         failed_values = worst(told, self._signs)
         constrained = any(one.kind is Kind.FAILED for one in told)
         study.add_trials([self._freeze(one, failed_values, constrained) for one in told])
         return study
 
+    def _begin(self, model: Mapping[str, Any], told: Sequence[Told]) -> dict[str, Any]:
+        """Where CMA-ES begins, when there are trials of earlier experiments: among the best of them (Nomura 2021)."""
+        known = [one for one in told if one.number < 0 and one.kind is Kind.COMPLETED]
+        if model["name"] != "cmaes" or not known:
+            return {}
+        numbers = {
+            label: distribution
+            for label, distribution in self._distributions.items()
+            if not isinstance(distribution, CategoricalDistribution) and not distribution.single()
+        }
+        sources = [
+            create_trial(
+                value=one.values[0], params={label: one.found[label] for label in numbers}, distributions=numbers
+            )
+            for one in known
+        ]
+        return {"source_trials": sources}
+
     def _freeze(self, one: Told, failed_values: Sequence[float], constrained: bool) -> FrozenTrial:
         """Optuna's record of a trial; what cannot change any more is kept for the next proposal."""
-        key = (one.kind, constrained, one.values or failed_values)
+        key = (one.kind, constrained, one.values or failed_values, len(one.found), len(one.reports))
         kept = self._frozen.get(one.number)
         if kept is not None and kept[0] == key and one.kind is not Kind.RUNNING:
             return kept[1]
@@ -118,6 +183,7 @@ class OptunaSampler:
             intermediate_values=dict(one.reports),
             constraints={_CONSTRAINT: 1.0 if failed else -1.0} if constrained else None,
         )
+        frozen.__class__ = _Kept
         self._frozen[one.number] = key, frozen
         return frozen
 
@@ -127,6 +193,10 @@ class OptunaSampler:
         kept = study.get_trials(deepcopy=False)[-1].system_attrs
         attrs = {key: value for key, value in kept.items() if not key.startswith(_REDUNDANT)}
         return Proposal(proposal.params, {**proposal.system_attrs, **({OPTUNA: attrs} if attrs else {})})
+
+
+def _key(point: Mapping[str, Any]) -> str:
+    return json.dumps(point, sort_keys=True)
 
 
 def _distribution(domain: Domain) -> BaseDistribution:
