@@ -6,10 +6,12 @@ fixed network (image_scores.py; lower is better). The losses of generator and di
 returned: they say how the two stand to each other, not how good the images are. By hand:
 
     python models/dcgan.py --dataset fashion_mnist --image-size 32 --ngf 16 --ndf 16 --epochs 4 --output-dir first
-    python models/dcgan.py sample --checkpoint first/checkpoints/checkpoint_4.pt --grid 8 -o samples.png
-    python models/dcgan.py slerp --checkpoint first/checkpoints/checkpoint_4.pt --frames 60 -o walk.gif
+    python models/dcgan.py sample --checkpoint first --grid 8 -o samples.png    # generated images
+    python models/dcgan.py slerp --checkpoint first --frames 60 -o walk.gif     # a closed walk through the latent space
+    python models/dcgan.py test --checkpoint first                              # MMD^2 to the test images
 
-The first command with `--resume` goes on at the epoch after the last checkpoint.
+A checkpoint is a file, or the folder of a run or trial with checkpoints in it. The first command with `--resume` goes
+on at the epoch after the last one.
 """
 
 from __future__ import annotations
@@ -17,24 +19,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
-import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from PIL import Image
+from PIL import Image  # noqa: F401  for image_data: what the head of a script imports is imported once for all trials
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import by_hand
 import image_data
-from image_scores import Yardstick, feature_network
+from image_scores import Features, Yardstick, feature_network
 from latent_space import walk
-from model_settings import check, from_command_line, from_hyperparams, is_real, is_whole, pick_device, use_threads
+from model_settings import check, from_hyperparams, is_real, is_whole, pick_device, use_threads
 
 try:
     from hpo import training
@@ -45,6 +46,7 @@ except ImportError:  # the script also runs where hpo is not installed: nobody l
         checkpoint=SimpleNamespace(restore=lambda: None, save=lambda *_, **__: None),
     )
 
+SCRIPT = "dcgan.py"  # named in its checkpoints and messages
 DATASETS = (*image_data.NAMES, "folder")
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
@@ -262,32 +264,33 @@ def against(logits: Tensor, target: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
-def fit(trainer: Trainer, data: Data, yardstick: Yardstick, log: Log) -> float:
-    """Train and return MMD^2 of the last epoch. FloatingPointError when the networks no longer give numbers."""
+def fit(trainer: Trainer, data: Data, yardstick: Yardstick, log: Log) -> dict[str, float]:
+    """Train and return the scores after the last epoch. FloatingPointError when they are no longer numbers."""
     settings, folder = trainer.settings, Path(trainer.settings.output_dir)
     fixed = trainer.latents(len(data.validation), torch.Generator().manual_seed(0))
-    epoch, score = 0, math.nan
+    epoch, scores = 0, {}
     image_data.save_grid((data.validation[:64] + 1) / 2, folder / "real.png")
-    if saved := training.checkpoint.restore():
+    if saved := training.checkpoint.restore():  # of an earlier attempt at this trial
+        by_hand.check_same(saved["settings"], asdict(settings))
         trainer.load_state(saved)
-        epoch, score = saved["epoch"], saved["score"]
+        epoch, scores = saved["epoch"], saved["scores"]
     while epoch < settings.epochs:
         epoch += 1
         train_epoch(trainer, data, log, epoch)
         images = trainer.generate(fixed)
         scores = yardstick.score(images)
-        score = scores["mmd2"]
         log.epoch(epoch, scores)
-        if not math.isfinite(score):
-            raise FloatingPointError(f"diverged: MMD^2 is {score} after epoch {epoch}")
-        stop = training.report(epoch, score)
+        if not math.isfinite(scores["mmd2"]):
+            raise FloatingPointError(f"diverged: MMD^2 is {scores['mmd2']} after epoch {epoch}")
+        stop = training.report(epoch, scores["mmd2"])
         if stop or epoch % settings.save_every == 0 or epoch == settings.epochs:
             image_data.save_grid((images[:64] + 1) / 2, folder / f"generated_{epoch}.png")
-            state = {"epoch": epoch, "score": score, "settings": asdict(settings), "channels": data.channels}
-            training.checkpoint.save({**state, **trainer.state()}, step=epoch, keep=settings.keep)
+            state = {"script": SCRIPT, "settings": asdict(settings), "channels": data.channels}
+            state |= {"epoch": epoch, "scores": scores, "features": yardstick.network.state_dict(), **trainer.state()}
+            training.checkpoint.save(state, step=epoch, keep=settings.keep)
         if stop:
             break
-    return score
+    return {"val_loss": scores["mmd2"], "swd": scores["swd"]}
 
 
 def train_epoch(trainer: Trainer, data: Data, log: Log, epoch: int) -> None:
@@ -366,7 +369,7 @@ def experiment_folder(folder: Path) -> Path:
 
 
 def run(hyperparams: Mapping[str, Any]) -> dict[str, float]:
-    """Train with `hyperparams` (see Settings); return {"val_loss": MMD^2 on real images held out from training}.
+    """Train with `hyperparams` (see Settings); return {"val_loss": MMD^2 to real images held out, "swd": on pixels}.
 
     ValueError for an impossible value, FileNotFoundError without data, FloatingPointError when the training diverges.
     """
@@ -381,95 +384,75 @@ def run(hyperparams: Mapping[str, Any]) -> dict[str, float]:
     yardstick = Yardstick(data.validation, network)
     trainer = Trainer(settings, data.channels, device)
     with contextlib.closing(Log(settings)) as log:
-        return {"val_loss": fit(trainer, data, yardstick, log)}
+        return fit(trainer, data, yardstick, log)
 
 
 # -- from a checkpoint: samples, and walks through the latent space
 
 
-def load_generator(path: str | Path) -> tuple[Generator, int]:
-    """Return the generator in a checkpoint, in evaluation mode, and nz. ValueError when it is none of dcgan.py."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state"]
-        settings = Settings(**state["settings"])
+def load(path: str | Path) -> tuple[Generator, Settings, Features]:
+    """Return the generator in a checkpoint, its settings, and the feature network that it was scored with."""
+
+    def restored(state: Mapping[str, Any]) -> tuple[Generator, Settings, Features]:
+        settings = from_hyperparams(Settings, state["settings"])
         generator = Generator(settings.nz, settings.ngf, state["channels"], settings.image_size)
+        network = Features(state["channels"])
         generator.load_state_dict(state["g"])
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise ValueError(f"{path} is no checkpoint of dcgan.py ({type(error).__name__})") from error
-    return generator.eval(), settings.nz
+        network.load_state_dict(state["features"])
+        return generator.eval(), settings, network.eval()
+
+    return by_hand.load(path, SCRIPT, restored)
 
 
 @torch.no_grad()
+def generated(generator: Generator, latents: Tensor) -> Tensor:
+    """Images of latents (N, nz), -1 to 1."""
+    return torch.cat([generator(z).float() for z in latents[:, :, None, None].split(250)])
+
+
 def sample(arguments: argparse.Namespace) -> None:
-    """Write a picture of grid x grid generated images."""
-    generator, nz = load_generator(arguments.checkpoint)
+    """Draw grid x grid generated images."""
+    generator, settings, _ = load(arguments.checkpoint)
     torch.manual_seed(arguments.seed)
-    images = generator(torch.randn(arguments.grid**2, nz, 1, 1))
-    image_data.save_grid((images + 1) / 2, arguments.output or "samples.png", columns=arguments.grid)
+    images = generated(generator, torch.randn(arguments.grid**2, settings.nz))
+    image_data.save_grid((images + 1) / 2, arguments.output, columns=arguments.grid)
 
 
-@torch.no_grad()
-def walk_picture(arguments: argparse.Namespace) -> None:
-    """Write a moving picture of a closed walk; all frames share one normalisation, that of the generator's range."""
-    generator, nz = load_generator(arguments.checkpoint)
+def slerp(arguments: argparse.Namespace) -> None:
+    """Draw a closed walk through the latent space; all frames have one normalisation, the generator's range."""
+    generator, settings, _ = load(arguments.checkpoint)
     torch.manual_seed(arguments.seed)
-    latents = walk(torch.randn(arguments.anchors, nz), arguments.frames).view(-1, nz, 1, 1)
-    pixels = ((torch.cat([generator(z) for z in latents.split(50)]) + 1) * 127.5).round().byte()
-    zoom = max(1, 128 // pixels.shape[-1])
-    pixels = pixels.repeat_interleave(zoom, 2).repeat_interleave(zoom, 3).permute(0, 2, 3, 1).squeeze(-1).numpy()
-    first, *others = [Image.fromarray(frame) for frame in pixels]
-    first.save(arguments.output or "walk.gif", save_all=True, append_images=others, duration=50, loop=0)
+    images = generated(generator, walk(torch.randn(arguments.anchors, settings.nz), arguments.frames))
+    image_data.save_film((images + 1) / 2, arguments.output)
 
 
-def picture_arguments(words: list[str]) -> argparse.Namespace:
-    """Read `sample …` and `slerp …`."""
-    parser = argparse.ArgumentParser(prog="dcgan.py")
-    verbs = parser.add_subparsers(required=True)
-    for name, action in (("sample", sample), ("slerp", walk_picture)):
-        verb = verbs.add_parser(name, help=action.__doc__)
-        verb.set_defaults(action=action)
-        verb.add_argument("--checkpoint", required=True)
-        verb.add_argument("--seed", type=int, default=0)
-        verb.add_argument("-o", "--output")
-        if name == "sample":
-            verb.add_argument("--grid", type=_count, default=8, help="images in a row [8]")
-        else:
-            verb.add_argument("--frames", type=_count, default=60)
-            verb.add_argument("--anchors", type=_count, default=5, help="random points to pass through [5]")
-    return parser.parse_args(words)
+def test(arguments: argparse.Namespace) -> None:
+    """Print MMD^2 to the test images, as many as there were to validate: for the winner of a search, once."""
+    generator, settings, network = load(arguments.checkpoint)
+    settings = replace(settings, data_folder=arguments.data_folder or settings.data_folder)
+    device = pick_device("auto")
+    real = normalised(load_images(settings).test[: settings.validation].to(device))
+    if len(real) < 2:
+        raise ValueError(f"the data set {settings.dataset} has no test images")
+    torch.manual_seed(1)  # other latents than those of the validation loss
+    fake = generated(generator.to(device), torch.randn(len(real), settings.nz).to(device))
+    print(Yardstick(real, network.to(device)).score(fake)["mmd2"])
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1, not {text!r}")
-    return int(text)
-
-
-def train_by_hand() -> None:
-    """Train as the command line says; checkpoints go to the run's folder, where no other run overwrites them."""
-    words = sys.argv[1:]
-    resume = "--resume" in words
-    hyperparams = from_command_line(Settings, __doc__, [word for word in words if word != "--resume"])
-    folder = Path(hyperparams["output_dir"], "checkpoints")
-    if not resume and any(folder.glob("checkpoint_*.pt")):
-        raise ValueError(f"{folder} has checkpoints: go on with --resume, or choose another --output-dir")
-    os.environ.setdefault("HPO_CHECKPOINT_DIR", str(folder))
-    print(run(hyperparams)["val_loss"])
-
-
-def main() -> None:
-    """Train, or make pictures from a checkpoint."""
-    try:
-        if sys.argv[1:2] in (["sample"], ["slerp"]):
-            arguments = picture_arguments(sys.argv[1:])
-            arguments.action(arguments)
-        else:
-            train_by_hand()
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
-        sys.exit(f"dcgan.py: {error}")
+COMMANDS = {
+    "sample": by_hand.Command(sample, "samples.png", {"--grid": by_hand.count(8, "images in a row"), **by_hand.SEED}),
+    "slerp": by_hand.Command(
+        slerp,
+        "walk.gif",
+        {
+            "--frames": by_hand.count(60, "pictures in the film"),
+            "--anchors": by_hand.count(5, "random points to pass through"),
+            **by_hand.SEED,
+        },
+    ),
+    "test": by_hand.Command(test, None, by_hand.DATA),
+}
 
 
 if __name__ == "__main__":
-    main()
+    by_hand.main(SCRIPT, __doc__, Settings, run, COMMANDS)

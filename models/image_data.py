@@ -158,6 +158,15 @@ def save_grid(images: Tensor, path: str | Path, columns: int = 8) -> None:
     picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST).save(path)
 
 
+def save_film(images: Tensor, path: str | Path, seconds: float = 0.05) -> None:
+    """Write images (N, 1 or 3, height, width), 0 to 1, as a moving picture that begins again and again."""
+    pixels = (images.detach().float().cpu().clamp(0, 1) * 255).round().byte()
+    zoom = max(1, 128 // pixels.shape[-1])
+    pixels = pixels.repeat_interleave(zoom, 2).repeat_interleave(zoom, 3).permute(0, 2, 3, 1).squeeze(-1).numpy()
+    first, *others = [Image.fromarray(frame) for frame in pixels]
+    first.save(path, save_all=True, append_images=others, duration=round(1000 * seconds), loop=0)
+
+
 def data_folder(folder: str | Path | None = None) -> Path:
     """Return the folder of data sets: `folder`, else $HPO_DATA, else a place in the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

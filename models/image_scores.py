@@ -70,7 +70,7 @@ class Yardstick:
     """
 
     def __init__(self, real: Tensor, network: Features) -> None:
-        self._network = network.eval()
+        self.network = network.eval()
         self._real = real
         features = self._features(real)
         self._alive = features.std(0) > 1e-3
@@ -88,7 +88,7 @@ class Yardstick:
 
     @torch.no_grad()
     def _features(self, images: Tensor) -> Tensor:
-        return torch.cat([self._network(part).float() for part in images.split(500)])
+        return torch.cat([self.network(part).float() for part in images.split(500)])
 
 
 class Features(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
@@ -170,36 +171,62 @@ def words(hyperparams: dict[str, Any]) -> list[str]:
     return [f"--{name}={value}" for name, value in hyperparams.items()]
 
 
-def test_by_hand_train_resume_sample_and_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_hand_train_resume_sample_walk_and_test(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def here(*arguments: str) -> None:
-        monkeypatch.setattr(sys, "argv", list(arguments))
-        dcgan.main()
+        monkeypatch.setattr(sys, "argv", [dcgan.__file__, *arguments])
+        dcgan.by_hand.main(dcgan.SCRIPT, "", dcgan.Settings, dcgan.run, dcgan.COMMANDS)
 
     training = [dcgan.__file__, *words(TINY), "--output-dir", "first"]
     done = python(*training, "--epochs", "1")
     assert done.returncode == 0, done.stderr
-    with pytest.raises(SystemExit) as refused:
-        here(*training, "--epochs", "2")
-    assert refused.value.code == (
-        "dcgan.py: first/checkpoints has checkpoints: go on with --resume, or choose another --output-dir"
+    again = python(*training, "--epochs", "2")
+    assert (again.returncode, again.stderr) == (
+        1,
+        "dcgan.py: first/checkpoints has checkpoints: go on with --resume, or choose another --output-dir\n",
     )
     resumed = python(*training, "--epochs", "2", "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert resumed.stdout.startswith("epoch 2 ")
+    other = python(*training, "--ngf", "8", "--epochs", "3", "--resume")
+    assert other.stderr == "dcgan.py: the checkpoint to go on from was made with ngf = 4, not 8\n"
 
-    checkpoint = str(tmp_path / "first/checkpoints/checkpoint_2.pt")
-    here(dcgan.__file__, "sample", "--checkpoint", checkpoint, "--grid", "3", "-o", "a.png")
-    with Image.open("a.png") as picture:
-        assert picture.size == (3 * 18 * 2, 3 * 18 * 2)
-    here(dcgan.__file__, "slerp", "--checkpoint", checkpoint, "--frames", "6", "-o", "w.gif")
+    here("sample", "--checkpoint", "first", "--grid", "3", "-o", "a.png")
+    assert size("a.png") == (3 * 18 * 2, 3 * 18 * 2)
+    here("slerp", "--checkpoint", "first/checkpoints/checkpoint_2.pt", "--frames", "6", "-o", "w.gif")
     with Image.open("w.gif") as picture:
         assert picture.n_frames == 6 and picture.size == (128, 128)
+    capsys.readouterr()
+    here("test", "--checkpoint", "first")
+    validation = ast.literal_eval(resumed.stdout.splitlines()[-1])["val_loss"]
+    assert float(capsys.readouterr().out) == pytest.approx(validation, rel=0.1)
+
+
+def size(name: str) -> tuple[int, int]:
+    with Image.open(name) as picture:
+        return picture.size
+
+
+def test_what_is_drawn_is_what_the_generator_makes_when_it_is_used_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batch norm takes what it has learnt, so that a picture does not depend on those drawn beside it."""
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path))
+    dcgan.run({**TINY, "epochs": 1})
+    generator, settings, _ = dcgan.load(tmp_path)
+    z = torch.randn(5, settings.nz)
+    with torch.no_grad():
+        assert torch.allclose(dcgan.generated(generator, z)[:1], dcgan.generated(generator, z[:1]), atol=1e-6)
 
 
 def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"x\.pt is no checkpoint of dcgan\.py"):
-        dcgan.load_generator(tmp_path / "x.pt")
+    with pytest.raises(ValueError, match=r"x\.pt is damaged, or no checkpoint of dcgan\.py"):
+        dcgan.load(tmp_path / "x.pt")
+    torch.save({"state": {"script": "vae.py"}}, tmp_path / "vae.pt")
+    with pytest.raises(ValueError, match=r"vae\.pt is a checkpoint of vae\.py, not of dcgan\.py"):
+        dcgan.load(tmp_path / "vae.pt")
 
 
 # Mistakes
