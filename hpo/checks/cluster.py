@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hpo.errors import Complaint, Complaints, SchedulerError
 from hpo.inputfile import InputFile
 from hpo.slurm import commands, jobs, limits, place, quotas, request, script, variables
 from hpo.slurm.limits import Cluster
+from hpo.slurm.refusals import rehearse
 from hpo.slurm.request import Array
 
 _NO_SBATCH = "there is no sbatch on PATH: run this on a login node of the cluster, or with --executor local"
@@ -45,10 +47,6 @@ def destination(
         choice = place.resolve(given.control["executor"])
         if choice.executor != "slurm":
             return Destination(choice.executor, choice.why)
-        carried = dict(variables.carried(given.control, given.given))
-        notes = tuple(Complaint(f"{option}, as {variable} says", file) for variable, option in carried.items())
-        control = variables.added(given.control, [*carried.values()])
-        given = replace(given, control={**given.control, **control})
         mistakes = list(request.mistakes(given.control, given.given))
         for keyword, message in mistakes:
             complaints.error(message, *given.where(keyword, file))
@@ -58,6 +56,10 @@ def destination(
             if to_run:
                 complaints.error(_NO_SBATCH, *given.where("executor", file))
             return Destination("slurm", notes=(Complaint(f"{_NO_SBATCH}; its limits are not checked here"),))
+        carried = dict(variables.carried(given.control, given.given))
+        notes = tuple(Complaint(f"{option}, as {variable} says", file) for variable, option in carried.items())
+        control = variables.added(given.control, [*carried.values()])
+        given = replace(given, control={**given.control, **control})
         cluster = limits.read()
         _compare(given, cluster, _tasks(given, n_trials), file, complaints)
     except SchedulerError as error:
@@ -78,12 +80,29 @@ def _compare(given: InputFile, cluster: Cluster, tasks: int, file: Path, complai
     if not excesses:
         for keyword, message in quotas.remarks(tasks, str(given.control["array"]), quota):
             complaints.warn(message, *given.where(keyword, file))
+        room = tasks if quota.submit is None else quota.submit.room
+        _rehearse(given, request.fitting(_arrays(given, tasks, cluster.largest_array), room), file, complaints)
+
+
+def _rehearse(given: InputFile, arrays: Sequence[Array], file: Path, complaints: Complaints) -> None:
+    """Have sbatch itself look at the script, when there is nothing that we know better."""
+    if complaints.errors or not arrays or given.control["restart_from_exp"]:
+        return
+    folder = experiment.home().absolute() / experiment.next_name()
+    text = script.render(given.control, folder, arrays[0], kill_wait=0)
+    refusal, passing = rehearse(text, [f"--array={arrays[0].option}", "--chdir=/"])
+    where = given.where("custom_sbatch_args", file)
+    if refusal and passing:
+        complaints.warn(f"sbatch may refuse this now: {refusal}", *where)
+    elif refusal:
+        complaints.error(f"sbatch will not take this: {refusal}", *where)
 
 
 def _tasks(given: InputFile, n_trials: int | None) -> int:
     if given.control["array"] == "trials":
         return n_trials or 0
-    return -(-int(given.control["nworkers"]) // request.workers_per_task(given.control))
+    workers = min(int(given.control["nworkers"]), n_trials or sys.maxsize)
+    return -(-workers // request.workers_per_task(given.control))
 
 
 def job_lines(given: InputFile, where: Destination, n_trials: int | None) -> Iterator[str]:

@@ -44,8 +44,11 @@ _UNDOING = frozenset(
 _OF_THIS_JOB = frozenset({"SLURM_RESTART_COUNT", "SLURM_JOB_START_TIME", "SLURM_JOB_END_TIME"})
 
 
-def ask(*command: str, patience: float | None = None) -> str:
-    """Return what a command prints. Raises `SchedulerError` when it is not there, fails, or does not answer in time."""
+def ask(*command: str, patience: float | None = None, text: str = "") -> str:
+    """Return what a command prints. text: what it reads.
+
+    Raises `SchedulerError` when it is not there, fails, or does not answer in time.
+    """
     patience = PATIENCE if patience is None else patience
     try:
         done = subprocess.run(
@@ -53,7 +56,7 @@ def ask(*command: str, patience: float | None = None) -> str:
             capture_output=True,
             text=True,
             errors="replace",
-            stdin=subprocess.DEVNULL,
+            input=text,
             timeout=patience,
             env=_environment(),
             check=False,
@@ -78,7 +81,8 @@ def last_error(text: str) -> str:
 
     sbatch says which limit it is ("QOSMaxSubmitJobPerUserLimit") on a line of its own.
     """
-    lines = [re.sub(r"^.*(error|fatal): ", "", line.strip()) for line in text.splitlines() if line.strip()]
+    words = (re.sub(r"^(\w+: )?((error|fatal|allocation failure): )*", "", line.strip()) for line in text.splitlines())
+    lines = [line for line in words if line and not line.startswith('Try "')]
     cause = f" ({lines[-2]})" if len(lines) > 1 and lines[-2].isalnum() else ""
     return f"{lines[-1]}{cause}" if lines else ""
 

@@ -15,20 +15,9 @@ from hpo.slurm import commands
 from hpo.slurm.board import ASK_EVERY, Answer, Board
 from hpo.slurm.ends import Ends, ask_sacct
 from hpo.slurm.queue import RUNNING, STOPPED, WAITING, Task, cluster_name
+from hpo.slurm.refusals import with_remedy
 from hpo.slurm.request import Array
 
-#: sbatch's refusals, and what helps.
-_REMEDIES = {
-    "invalid account": "name yours with project = …",
-    "partition name": "name one that 'sinfo' lists with queue = …",
-    "node configuration": "no node has what is asked for: 'hpo check' compares CPUs, memory and GPUs",
-    "job array": "the array is too large for this cluster: 'hpo check' says how large one may be",
-    "time limit": "ask for less with walltime = …",
-    "submit limit": "you have as many jobs as you may have, or ask for more than that: wait, or lower nworkers",
-    "invalid qos": "see 'sacctmgr show assoc user=$USER format=account,qos', and custom_sbatch_args = --qos=…",
-    "temporarily unable": "try again later",
-    "socket timed out": "slurmctld is busy: see 'squeue --me' whether the job came through, then 'hpo resume'",
-}
 #: scancel's word for a job of which nothing (or nothing that waits) is left.
 _GONE = ("invalid job id", "already complet")
 #: The signal by which Slurm says that it could not open the output of a job.
@@ -64,7 +53,7 @@ def submit(folder: Path, array: Array, after: str = "") -> Job:
     try:
         answer = commands.ask(*command(folder, array, after), patience=commands.PATIENCE_TO_SUBMIT)
     except SchedulerError as error:
-        raise SchedulerError(_with_remedy(str(error))) from None
+        raise SchedulerError(with_remedy(str(error))) from None
     number, _, cluster = answer.strip().partition(";")
     if not number.isdigit():
         raise SchedulerError(f"sbatch did not print the number of a job, but {answer.strip()[:100]!r}")
@@ -80,11 +69,6 @@ def command(folder: Path, array: Array, after: str = "") -> list[str]:
     """The command that submits an array."""
     options = [f"--array={array.option}", *([f"--dependency=afterany:{after}"] if after else [])]
     return ["sbatch", "--parsable", *options, str(folder / "submit.sbatch"), str(array.first)]
-
-
-def _with_remedy(refusal: str) -> str:
-    remedy = next((text for words, text in _REMEDIES.items() if words in refusal.casefold()), "")
-    return f"{refusal}; {remedy}" if remedy else refusal
 
 
 def recorded(folder: Path) -> list[Job]:

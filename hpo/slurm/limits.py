@@ -119,7 +119,9 @@ def excesses(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterat
         yield from found[0]
     if tasks > cluster.most_jobs:
         message = f"{tasks} tasks are more than this cluster keeps at a time (MaxJobCount = {cluster.most_jobs})"
-        yield "array", f"{message}: use array = workers, with which {control['nworkers']} tasks take all trials"
+        hint = f"array = workers takes all trials with {control['nworkers']}"
+        trials = control["array"] == "trials"
+        yield ("array", f"{message}: {hint}") if trials else ("nworkers", f"{message}: lower nworkers")
 
 
 def _wanted(control: Mapping[str, Any]) -> list[str]:
@@ -134,39 +136,44 @@ def _beyond(control: Mapping[str, Any], partition: Partition, others: Sequence[P
         yield "queue", f"{where} takes no jobs now ({partition.state}); queue = {' or '.join(open_) or '…'} does"
     wanted = request.walltime(control)
     if wanted is not None and partition.seconds is not None and wanted > partition.seconds:
-        longer = [p for p in others if p.seconds is None or p.seconds >= wanted]
+        longer = [p for p in others if p.state == "up" and (p.seconds is None or p.seconds >= wanted)]
         hint = f"; queue = {longer[0].name} allows {longer[0].limit}" if longer else ""
         message = f"walltime {request.clock(wanted)} is longer than {where} allows, {partition.limit}{hint}"
         yield "walltime", message
     kind = request.gpu_type(control)
     if kind is not None:
         yield from _beyond_gpus(control, kind, partition, others)
-    cpus = int(control["cpus_per_task"] or control["nthreads"]) * request.workers_per_task(control)
+    cpus = request.cpus(control)
     if partition.cpus and cpus > partition.cpus:
-        keyword = "cpus_per_task" if control["cpus_per_task"] else "nthreads"
+        keyword = _keyword(control, "cpus-per-task", "cpus_per_task" if control["cpus_per_task"] else "nthreads")
         yield keyword, f"{cpus} CPUs for each worker are more than a node of {where} has, {partition.cpus}"
-    yield from _beyond_memory(control, cpus, partition)
+    memory = request.megabytes(control)
+    if memory and partition.memory and memory > partition.memory:
+        keyword = _keyword(control, "mem", "mem_per_cpu" if control["mem_per_cpu"] else "mem_per_node")
+        yield keyword, f"{memory / 1000:g} GB are more than a node of {where} has, {partition.memory / 1000:g} GB"
+
+
+def _keyword(control: Mapping[str, Any], option: str, keyword: str) -> str:
+    """Where something was asked for: custom_sbatch_args, or the keyword."""
+    return "custom_sbatch_args" if request.Custom.of(control).value(option) else keyword
 
 
 def _beyond_gpus(
     control: Mapping[str, Any], kind: str, partition: Partition, others: Sequence[Partition]
 ) -> Iterator[tuple[str, str]]:
     where = f"partition {partition.name}"
-    count = int(control["gpus_per_trial"] or 1)
+    count = request.gpus(control)
     if kind not in partition.gpus and (kind or not partition.gpus):
         elsewhere = [p.name for p in others if kind in p.gpus]
         has = f"it has {', '.join(sorted(filter(None, partition.gpus))) or 'none'}"
         hint = f"; queue = {elsewhere[0]} has it" if elsewhere else f".{did_you_mean(kind, partition.gpus)}"
-        yield "worker_type", f"no node of {where} has a GPU {kind!r}; {has}, and 'cpu' asks for none{hint}"
+        yield (
+            _keyword(control, "gres", "worker_type"),
+            f"no node of {where} has a GPU {kind!r}; {has}, and 'cpu' asks for none{hint}",
+        )
     elif count > max(partition.gpus[kind] if kind else max(partition.gpus.values()), 1):
         most = partition.gpus[kind] if kind else max(partition.gpus.values())
-        yield "gpus_per_trial", f"{count} GPUs for each trial are more than a node of {where} has, {most}"
-
-
-def _beyond_memory(control: Mapping[str, Any], cpus: int, partition: Partition) -> Iterator[tuple[str, str]]:
-    each, whole = control["mem_per_cpu"], control["mem_per_node"]
-    wanted = each * cpus if each else whole
-    if wanted and partition.memory and wanted * 1000 > partition.memory:
-        keyword = "mem_per_cpu" if each else "mem_per_node"
-        has = f"a node of partition {partition.name} has, {partition.memory / 1000:g} GB"
-        yield keyword, f"{wanted:g} GB are more than {has}"
+        yield (
+            _keyword(control, "gres", "gpus_per_trial"),
+            f"{count} GPUs for each trial are more than a node of {where} has, {most}",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from hpo.slurm.queue import index_list, seconds
 #: The short options of sbatch that we have to recognise.
 _SHORT = {
     "a": "array", "A": "account", "c": "cpus-per-task", "D": "chdir", "e": "error", "M": "clusters", "n": "ntasks",
-    "o": "output", "p": "partition", "t": "time", "W": "wait",
+    "N": "nodes", "o": "output", "p": "partition", "t": "time", "W": "wait",
 }  # fmt: skip
 #: What custom_sbatch_args cannot have, and why.
 _OURS = {
@@ -94,6 +95,8 @@ def mistakes(control: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[t
     names = custom.names()
     for name in sorted(names & _OURS.keys()):
         yield "custom_sbatch_args", f"custom_sbatch_args cannot have --{name}: {_OURS[name]}"
+    if names & {"nodes"} and custom.value("nodes") not in ("1", "1-1"):
+        yield "custom_sbatch_args", "custom_sbatch_args cannot have --nodes: a worker runs its trials on one node"
     for option, keyword in KEYWORDS.items():
         if option in names and keyword in given:
             yield "custom_sbatch_args", f"{keyword} and --{option} in custom_sbatch_args are the same: give one of them"
@@ -109,6 +112,8 @@ def mistakes(control: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[t
 
 def gpu_type(control: Mapping[str, Any]) -> str | None:
     """The type of GPU that is asked for; "" for any, None for none."""
+    for words in _gpus_of(Custom.of(control).value("gres")):
+        return words[1] if len(words) > 1 and not words[1].isdigit() else ""
     kind = control["worker_type"]
     if kind is None:
         return "" if control["gpus_per_trial"] or control["workers_per_gpu"] else None
@@ -121,6 +126,43 @@ def walltime(control: Mapping[str, Any]) -> int | None:
     return seconds(given) if given else int(control["walltime"])
 
 
+def gpus(control: Mapping[str, Any]) -> int:
+    """How many GPUs a task asks for, if it asks for any."""
+    for words in _gpus_of(Custom.of(control).value("gres")):
+        return int(words[-1]) if words[-1].isdigit() else 1
+    return int(control["gpus_per_trial"] or 1)
+
+
+def cpus(control: Mapping[str, Any]) -> int:
+    """The CPUs of a task."""
+    given = Custom.of(control).value("cpus-per-task")
+    if given.isdigit():
+        return int(given)
+    return int(control["cpus_per_task"] or control["nthreads"]) * workers_per_task(control)
+
+
+def megabytes(control: Mapping[str, Any]) -> float | None:
+    """The memory of a task; None when that is left to Slurm."""
+    custom = Custom.of(control)
+    each, whole = _read_megabytes(custom.value("mem-per-cpu")), _read_megabytes(custom.value("mem"))
+    if control["mem_per_cpu"] and not custom.names() & {*MEMORY}:
+        each = control["mem_per_cpu"] * 1000
+    if control["mem_per_node"] and not custom.names() & {*MEMORY}:
+        whole = control["mem_per_node"] * 1000
+    return each * cpus(control) if each else whole
+
+
+def _read_megabytes(text: str) -> float | None:
+    """Read what sbatch takes for memory: 4000, 4000M, 4G."""
+    found = re.fullmatch(r"(\d+)([KMGT]?)B?", text, re.I)
+    return int(found[1]) * 1024.0 ** ("KMGT".find(found[2].upper() or "M") - 1) if found else None
+
+
+def _gpus_of(gres: str) -> list[list[str]]:
+    """The words of those parts of --gres that ask for GPUs: ``gpu:k80:2``."""
+    return [words for part in gres.split(",") if (words := part.split(":"))[0] == "gpu"]
+
+
 def workers_per_task(control: Mapping[str, Any]) -> int:
     """How many workers run in one task of an array."""
     return int(control["workers_per_gpu"] or 1)
@@ -129,10 +171,9 @@ def workers_per_task(control: Mapping[str, Any]) -> int:
 def resources(control: Mapping[str, Any]) -> list[str]:
     """The options of sbatch (and srun) for one task: time, CPUs, memory, GPUs, partition, account, the user's own."""
     custom = Custom.of(control)
-    cpus = int(control["cpus_per_task"] or control["nthreads"]) * workers_per_task(control)
     ours = {
         "time": clock(control["walltime"]),
-        "cpus-per-task": str(cpus),
+        "cpus-per-task": str(cpus(control)),
         "partition": control["queue"],
         "account": control["project"],
         "mem-per-cpu": _megabytes(control["mem_per_cpu"]),
@@ -148,9 +189,8 @@ def _gres(control: Mapping[str, Any], custom: str) -> str:
     """Our GPUs beside what the user asks for: of two --gres, sbatch would take the last alone."""
     kind = gpu_type(control)
     asked = [part for part in custom.split(",") if part]
-    if kind is not None and not any(part.partition(":")[0] == "gpu" for part in asked):
-        count = int(control["gpus_per_trial"] or 1)
-        asked.insert(0, ":".join(filter(None, ("gpu", kind, str(count)))))
+    if kind is not None and not _gpus_of(custom):
+        asked.insert(0, ":".join(filter(None, ("gpu", kind, str(gpus(control))))))
     return ",".join(asked)
 
 

@@ -331,6 +331,7 @@ def test_resuming_what_runs_submits_nothing(folder: Folder) -> None:
         ("  mem_per_cpu = 1\n  custom_sbatch_args = --mem=2G", ["one form of the memory"]),
         ("  walltime = 00:02:00\n  custom_sbatch_args = -t 5", ["walltime and --time", "give one of them"]),
         ("  custom_sbatch_args = --array=0-3", ["cannot have --array", "nworkers"]),
+        ("  custom_sbatch_args = --constraint=nosuchfeature", ["model.in:4", "Invalid feature", "sinfo"]),
         ('  custom_sbatch_args = "--comment=\'x"', ["cannot be read"]),
     ],
 )
@@ -340,13 +341,6 @@ def test_what_the_cluster_will_not_take_is_said_before(folder: Folder, control: 
         said = folder.hpo(verb, "model.in", code=2).stderr
         assert all(word in said for word in words), said
     assert not (folder.path / "experiments").exists()
-
-
-def test_a_refusal_of_sbatch_is_told_with_what_helps(folder: Folder) -> None:
-    folder.write(support.SQUARE, points(3), "  custom_sbatch_args = --constraint=nosuchfeature")
-    said = folder.hpo("submit-job", "model.in", code=1).stderr
-    assert "Invalid feature specification" in said
-    assert "hpo resume X000" in said
 
 
 def test_a_folder_that_the_nodes_do_not_see_is_told_by_status(folder: Folder) -> None:

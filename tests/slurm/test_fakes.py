@@ -268,23 +268,44 @@ def site(tmp_path: Path, fakes: Callable[..., Path]) -> Callable[..., Path]:
     return make
 
 
-@pytest.mark.parametrize(
-    ("refusal", "remedy"),
-    [
-        ("Batch job submission failed: Invalid account or account/partition combination specified", "project ="),
-        ("Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)", "lower nworkers"),
-        ("Slurm temporarily unable to accept job, sleeping and retrying", "try again later"),
-        ("Batch job submission failed: Socket timed out on send/recv operation", "squeue --me"),
-    ],
-)
+REFUSALS = [
+    ("Batch job submission failed: Invalid account or account/partition combination specified", "project ="),
+    ("Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)", "lower nworkers"),
+    ("Slurm temporarily unable to accept job, sleeping and retrying", "try again later"),
+    ("Batch job submission failed: Socket timed out on send/recv operation", "squeue --me"),
+    ("unrecognized option '--constaint=x'", "man sbatch"),
+]
+
+
+@pytest.mark.parametrize(("refusal", "remedy"), REFUSALS)
 def test_a_refusal_names_what_helps(tmp_path: Path, site: Callable[..., Path], refusal: str, remedy: str) -> None:
-    site(sbatch=f"refuse {refusal}")
+    site(sbatch=f"refuse-at-last {refusal}")
     done = support.hpo(*SUBMIT, cwd=tmp_path)
     assert done.returncode == 1
-    assert refusal.rpartition("error: ")[2] in done.stderr
+    assert refusal in done.stderr
     assert remedy in done.stderr
     assert "hpo resume X000" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("refusal", "remedy"), [REFUSALS[0], REFUSALS[-1]])
+def test_what_sbatch_will_never_take_is_known_before_anything_is_made(
+    tmp_path: Path, site: Callable[..., Path], refusal: str, remedy: str
+) -> None:
+    site(sbatch=f"refuse {refusal}")
+    done = support.hpo(*SUBMIT, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"sbatch will not take this: {refusal}" in done.stderr
+    assert remedy in done.stderr
+    assert not (tmp_path / "experiments").exists()
+
+
+def test_what_sbatch_may_take_later_stops_nothing(tmp_path: Path, site: Callable[..., Path]) -> None:
+    """With its nodes away for an hour a cluster says the same as without any such node."""
+    site(sbatch="refuse allocation failure: Requested node configuration is not available")
+    done = support.hpo("check", "model.in", "executor=slurm", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "sbatch may refuse this now" in done.stdout
 
 
 def test_status_right_after_the_submission_and_without_an_answer(tmp_path: Path, site: Callable[..., Path]) -> None:

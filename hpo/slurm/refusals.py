@@ -1,0 +1,49 @@
+"""What sbatch refuses, what helps, and how to know it before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hpo.errors import SchedulerError
+from hpo.slurm import commands
+
+#: sbatch's words, and what helps.
+_REMEDIES = {
+    "unrecognized option": "'man sbatch' lists them",
+    "invalid account": "name yours with project = …; 'sacctmgr show assoc user=$USER' lists them",
+    "partition name": "name one that 'sinfo' lists with queue = …",
+    "not permitted to use this partition": "name another with queue = …",
+    "node configuration": "no node has what is asked for: 'sinfo -o \"%P %c %m %G %f\"' shows what they have",
+    "invalid feature": "'sinfo -o %f' shows what --constraint may name",
+    "invalid license": "'scontrol show licenses' shows what --licenses may name",
+    "reservation": "'scontrol show reservation' shows yours",
+    "node name": "'sinfo -N' lists the nodes",
+    "generic resource": "'sinfo -o %G' shows what --gres may name",
+    "job array": "the array is too large for this cluster: 'hpo check' says how large one may be",
+    "submit limit": "you have as many jobs as you may have, or ask for more than that: wait, or lower nworkers",
+    "time limit": "ask for less with walltime = …",
+    "invalid qos": "see 'sacctmgr show assoc user=$USER format=account,qos', and custom_sbatch_args = --qos=…",
+    "temporarily unable": "try again later",
+    "socket timed out": "slurmctld is busy: see 'squeue --me' whether the job came through, then 'hpo resume'",
+}
+#: What a rehearsal cannot tell from a cluster whose nodes are away for the moment, or that is busy.
+_PASSING = ("node configuration", "unable", "timed out", "did not answer", "cannot be run", "submit limit")
+
+
+def with_remedy(refusal: str) -> str:
+    """A refusal, and what helps where that is known."""
+    remedy = next((text for words, text in _REMEDIES.items() if words in refusal.casefold()), "")
+    return f"{refusal}; {remedy}" if remedy else refusal
+
+
+def rehearse(script: str, options: Sequence[str]) -> tuple[str, bool]:
+    """Ask sbatch what it would say to a script; nothing is submitted.
+
+    Returns its refusal with what helps, "" for none, and whether that may pass: then the jobs may well be accepted.
+    """
+    try:
+        commands.ask("sbatch", "--test-only", *options, text=script)
+    except SchedulerError as error:
+        refusal = str(error).removeprefix("sbatch: ")
+        return with_remedy(refusal), any(words in refusal.casefold() for words in _PASSING)
+    return "", False
