@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -60,7 +61,13 @@ class Folder:
 
     def status(self) -> dict[str, Any]:
         """`hpo status --json`."""
-        return support.status(self.path)
+        document: dict[str, Any] = json.loads(self.hpo("status", "--json").stdout)
+        return document
+
+    def trial(self, number: int) -> dict[str, Any]:
+        """`hpo show NUMBER --json`."""
+        document: dict[str, Any] = json.loads(self.hpo("show", str(number), "--json").stdout)
+        return document
 
     def counts(self) -> Any:
         """How many trials there are of each state, without asking Slurm."""
