@@ -78,7 +78,8 @@ def _compare(given: InputFile, cluster: Cluster, tasks: int, file: Path, complai
     for keyword, message in excesses:
         complaints.error(message, *given.where(keyword, file))
     if not excesses:
-        for keyword, message in quotas.remarks(tasks, str(given.control["array"]), quota):
+        of_account = quotas.remarks(tasks, str(given.control["array"]), quota)
+        for keyword, message in (*limits.remarks(given.control, tasks, cluster), *of_account):
             complaints.warn(message, *given.where(keyword, file))
         room = tasks if quota.submit is None else quota.submit.room
         _rehearse(given, request.fitting(_arrays(given, tasks, cluster.largest_array), room), file, complaints)

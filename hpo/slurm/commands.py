@@ -61,8 +61,9 @@ def ask(*command: str, patience: float | None = None, text: str = "") -> str:
             env=_environment(),
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        raise SchedulerError(f"{command[0]} did not answer within {patience:g} s") from None
+    except subprocess.TimeoutExpired as waited:
+        said = last_error((waited.stderr or b"").decode(errors="replace"))
+        raise SchedulerError(f"{command[0]} did not answer within {patience:g} s{said and ': '}{said}") from None
     except OSError as error:
         raise SchedulerError(f"{command[0]} cannot be run: {error.strerror}") from None
     if done.returncode:

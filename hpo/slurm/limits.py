@@ -9,7 +9,7 @@ from typing import Any
 
 from hpo.errors import did_you_mean
 from hpo.slurm import commands, quotas, request
-from hpo.slurm.queue import seconds
+from hpo.slurm.queue import seconds, setting
 from hpo.slurm.quotas import Quota
 
 
@@ -55,20 +55,14 @@ class Cluster:
 
 def read() -> Cluster:
     """Ask Slurm. Raises `SchedulerError` when it does not answer."""
-    config = commands.ask("scontrol", "show", "config")
     return Cluster(
-        name=_setting(config, "ClusterName") or "",
+        name=setting("ClusterName") or "",
         partitions=_partitions(commands.ask("sinfo", "-h", "-a", "-e", "-o", "%P|%l|%c|%m|%G|%a")),
-        largest_array=max(1, int(_setting(config, "MaxArraySize") or 1001)),
-        most_jobs=int(_setting(config, "MaxJobCount") or 10_000),
-        kill_wait=int(_setting(config, "KillWait") or 30),
-        enforced=_setting(config, "AccountingStorageEnforce") or "",
+        largest_array=max(1, int(setting("MaxArraySize") or 1001)),
+        most_jobs=int(setting("MaxJobCount") or 10_000),
+        kill_wait=int(setting("KillWait") or 30),
+        enforced=setting("AccountingStorageEnforce") or "",
     )
-
-
-def _setting(config: str, name: str) -> str | None:
-    found = re.search(rf"^{name}\s*=\s*(\S+)", config, re.M)
-    return found[1] if found else None
 
 
 def _partitions(answer: str) -> dict[str, Partition]:
@@ -124,6 +118,17 @@ def excesses(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterat
         yield ("array", f"{message}: {hint}") if trials else ("nworkers", f"{message}: lower nworkers")
 
 
+def remarks(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """Yield what will work, but could be had for less."""
+    if control["array"] == "trials" and tasks > cluster.largest_array:
+        arrays = -(-tasks // cluster.largest_array)
+        many = f"{tasks} trials are as many jobs, in {arrays} arrays one after the other"
+        yield "array", f"{many}: array = workers runs them in {control['nworkers']}"
+    for partition in cluster.chosen(control):
+        if partition.state == "down":
+            yield "queue", f"partition {partition.name} is down: its jobs wait until it is up again"
+
+
 def _wanted(control: Mapping[str, Any]) -> list[str]:
     names = request.Custom.of(control).value("partition") or control["queue"] or ""
     return [name for name in names.split(",") if name]
@@ -131,7 +136,7 @@ def _wanted(control: Mapping[str, Any]) -> list[str]:
 
 def _beyond(control: Mapping[str, Any], partition: Partition, others: Sequence[Partition]) -> Iterator[tuple[str, str]]:
     where = f"partition {partition.name}"
-    if partition.state not in ("up", "down"):  # where it is down, jobs wait, and status says so
+    if partition.state not in ("up", "down"):
         open_ = [p.name for p in others if p.state == "up"]
         yield "queue", f"{where} takes no jobs now ({partition.state}); queue = {' or '.join(open_) or '…'} does"
     wanted = request.walltime(control)

@@ -79,10 +79,21 @@ def cluster_name() -> str:
     told = os.environ.get("SLURM_CLUSTER_NAME")
     if told:
         return told
-    found = re.search(r"^ClusterName\s*=\s*(\S+)", commands.ask("scontrol", "show", "config"), re.M)
-    if found is None:
+    name = setting("ClusterName")
+    if name is None:
         raise SchedulerError("scontrol show config does not tell the name of this cluster")
-    return found[1]
+    return name
+
+
+def setting(name: str) -> str | None:
+    """A setting of this cluster, None when it has none of that name. Raises `SchedulerError`."""
+    found = re.search(rf"^{name}\s*=\s*(\S+)", _config(), re.M)
+    return found[1] if found else None
+
+
+@functools.cache
+def _config() -> str:
+    return commands.ask("scontrol", "show", "config")
 
 
 def _tasks(answer: str) -> Iterator[Task]:
