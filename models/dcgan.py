@@ -274,6 +274,7 @@ def fit(trainer: Trainer, data: Data, yardstick: Yardstick, log: Log) -> dict[st
         by_hand.check_same(saved["settings"], asdict(settings))
         trainer.load_state(saved)
         epoch, scores = saved["epoch"], saved["scores"]
+    log.start()
     while epoch < settings.epochs:
         epoch += 1
         train_epoch(trainer, data, log, epoch)
@@ -305,7 +306,7 @@ def train_epoch(trainer: Trainer, data: Data, log: Log, epoch: int) -> None:
             log.losses(epoch, step, steps, (losses / count).tolist())
             losses.zero_()
             count = 0
-        log.profiled_step()
+        log.step_done()
 
 
 class Log:
@@ -315,11 +316,16 @@ class Log:
 
     def __init__(self, settings: Settings) -> None:
         self._folder = Path(settings.output_dir)
-        self._began = time.perf_counter()
         self._board = _summary_writer(self._folder / "tensorboard") if settings.tensorboard else None
-        self._profiler = torch.profiler.profile() if settings.profile else None
-        self._left = self.PROFILED
-        if self._profiler:
+        self._left = self.PROFILED if settings.profile else 0
+        self._profiler: torch.profiler.profile | None = None
+        self._began = time.perf_counter()
+
+    def start(self) -> None:
+        """Training begins."""
+        self._began = time.perf_counter()
+        if self._left:
+            self._profiler = torch.profiler.profile()
             self._profiler.start()
 
     def losses(self, epoch: int, step: int, steps: int, losses: list[float]) -> None:
@@ -328,30 +334,34 @@ class Log:
         print(f"epoch {epoch} step {step}/{steps}: loss_D {loss_d:.4f} loss_G {loss_g:.4f}", flush=True)
         if self._board:
             at = (epoch - 1) * steps + step
-            self._board.add_scalars("loss", {"D": loss_d, "G": loss_g}, at)
+            self._board.add_scalar("loss/D", loss_d, at)
+            self._board.add_scalar("loss/G", loss_g, at)
 
     def epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
         """The scores of an epoch."""
         text = " ".join(f"{name} {value:.5f}" for name, value in scores.items())
         print(f"epoch {epoch}: {text} ({time.perf_counter() - self._began:.1f} s)", flush=True)
         for name, value in scores.items() if self._board else ():
-            self._board.add_scalar(name, value, epoch)
+            self._board.add_scalar(f"score/{name}", value, epoch)
 
-    def profiled_step(self) -> None:
+    def step_done(self) -> None:
         """Count a step; the trace is written after the first few."""
         if self._profiler:
             self._left -= 1
             if not self._left:
-                self.close()
+                self._write_trace(self._profiler)
+
+    def _write_trace(self, profiler: torch.profiler.profile) -> None:
+        self._profiler = None
+        profiler.stop()
+        profiler.export_chrome_trace(str(self._folder / "trace.json"))
 
     def close(self) -> None:
         """Write what is not written yet."""
-        profiler, self._profiler = self._profiler, None
-        if profiler:
-            profiler.stop()
-            profiler.export_chrome_trace(str(self._folder / "trace.json"))
+        if self._profiler:
+            self._write_trace(self._profiler)
         if self._board:
-            self._board.flush()
+            self._board.close()
 
 
 def _summary_writer(folder: Path) -> Any:
@@ -379,12 +389,11 @@ def run(hyperparams: Mapping[str, Any]) -> dict[str, float]:
     use_threads(settings.threads)
     training.seed_everything(settings.rng_seed if settings.seed is None else settings.seed)
     device = pick_device(settings.device)
-    data = Data(settings, device)
-    network = feature_network(data.train, data.labels, experiment_folder(folder) / "features", device)
-    yardstick = Yardstick(data.validation, network)
-    trainer = Trainer(settings, data.channels, device)
     with contextlib.closing(Log(settings)) as log:
-        return fit(trainer, data, yardstick, log)
+        data = Data(settings, device)
+        network = feature_network(data.train, data.labels, experiment_folder(folder) / "features", device)
+        trainer = Trainer(settings, data.channels, device)
+        return fit(trainer, data, Yardstick(data.validation, network), log)
 
 
 # -- from a checkpoint: samples, and walks through the latent space
