@@ -161,7 +161,7 @@ class Worker:
         began = time.monotonic()
         watch = WorkerWatch(self, claimed, self._judge(claimed))
         checkpoints = Checkpoints(Path(attempt.env["HPO_CHECKPOINT_DIR"]))
-        result = watch.concluded(self._runner.run(attempt, watch))
+        result = self._unharmed(watch.concluded(self._runner.run(attempt, watch)))
         seconds = time.monotonic() - began
         self._deadline.note(checkpoints.interval() or seconds)
         if result.paused and watch.out_of_time and not self._begun and not checkpoints.new():
@@ -169,6 +169,13 @@ class Worker:
             result = Result(failure=failure, notes=result.notes)
         self._begun = True
         self._record(claimed, attempt, result, seconds)
+
+    def _unharmed(self, result: Result) -> Result:
+        """A scheduler's SIGTERM goes to all processes of a job, also to helpers for want of which a script then fails.
+
+        What fails after it is paused: if it was the script's own failure, it will fail again.
+        """
+        return Result(paused=True, notes=result.notes) if self.terminated and result.failure is not None else result
 
     def _judge(self, claimed: Claimed) -> Judge | None:
         if self._pruner is None:
