@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from support import SQUARE, hpo, start_hpo, status, trial, wait_for
 
-from hpo import samplers
+from hpo import inputfile, samplers
+from hpo.errors import Complaints
 from hpo.experiment import Experiment
 from hpo.ledger import Ledger
 from hpo.results.view import View
+from hpo.search.plan import plan
+from hpo.space import ParameterSpace
 
 SPACE = "x = real(-10, 10)\nn = int(1, 64, log)\nc = ['a', 'b']\nm = real(0, 1) if c == 'b'"
 REPORTING = """
@@ -292,12 +295,82 @@ def test_an_earlier_experiment_informs_the_search(tmp_path):
         assert len(near) >= 6
 
 
-def test_what_does_not_fit_is_counted_aloud(tmp_path):
+def test_what_does_not_fit_is_counted_aloud_with_its_names(tmp_path):
     (tmp_path / "old.csv").write_text(
-        "result,dirname,id,x,n,c\n1.0,a,a,2.0,5,a\n2.0,b,b,99.0,5,a\n,c,c,1.0,5,a\n3.0,d,d,1.0,5,a\n"
+        "result,dirname,id,x,n,c\n1.0,a,a,2.0,5,a\n2.0,b,b,99.0,5,a\n,c,c,1.0,5,a\n3.0,d,d,1.0,5,a\n4.0,e,e,1,,a\n"
     )
     write(tmp_path, "n_trials = 2\nwarm_start = old.csv\nsampler = tpe")
-    assert "model.in:7: 2 of 3 completed trials of old.csv inform the search; 1 does not fit it" in submit(tmp_path)
+    said = "model.in:7: 2 of 4 completed trials of old.csv inform the search; 2 do not fit it, by x (1), n (1)"
+    assert said in submit(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("space", "defaults", "fits", "by"),
+    [
+        ("x = real(1, 10, log)\nn = int(1, 8)\nc = ['a', 'b', 'd']", "", 2, "x (2)"),  # scale, range, choices
+        ("x = real(-10, 10)\nn = int(1, 8)", "c = 'a'", 3, "c (1)"),  # fixed here
+        ("x = real(-10, 10)\nn = int(1, 8)", "", 0, "c (4)"),  # not here
+        ("x = real(-10, 10)\nn = int(1, 8)\nc = ['a', 'b']\nk = [7, 8]", "", 4, ""),  # fixed there
+        ("x = real(-10, 10)\nn = int(1, 8)\nc = ['a', 'b']\nnew = [7, 8]", "", 0, "new (4)"),  # not there
+        ("x = real(-10, 10)\nn = int(1, 8)\nc = ['a', 'z']", "", 3, "c (1)"),  # choices changed
+        ("x = [-3.0, -1.0, 1.0, 2.0]\nn = [1, 2, 3, 4]\nc = ['b', 'a']", "", 4, ""),  # a choice of its values
+    ],
+)
+def test_a_space_that_differs_takes_what_fits_it(tmp_path, space, defaults, fits, by):
+    rows = [(-3.0, 1, "a"), (-1.0, 2, "a"), (1.0, 3, "b"), (2.0, 4, "a")]
+    script = "def run(hyperparams):\n    return hyperparams['x']\n"
+    lines = "\n".join(json.dumps({"x": x, "n": n, "c": c}) for x, n, c in rows)
+    write(tmp_path, "", script, lines, workflow="grid")
+    text = (tmp_path / "model.in").read_text()
+    (tmp_path / "model.in").write_text(text.replace("fixed = 5", "fixed = 5\nk = 7"))
+    submit(tmp_path)
+    write(tmp_path, "sampler = tpe\nn_trials = 5\nwarm_start = X000", script, space)
+    text = (tmp_path / "model.in").read_text()
+    (tmp_path / "model.in").write_text(text.replace("fixed = 5", f"fixed = 5\n{defaults}"))
+    checked_here = hpo("check", "model.in", cwd=tmp_path)
+    assert checked_here.returncode == 0, checked_here.stderr
+    said = checked_here.stdout + checked_here.stderr
+    assert f"{fits} of 4 completed trials of X000 inform the search" in said
+    assert not by or f"not fit it, by {by}" in said
+
+
+def test_a_table_does_not_tell_texts_from_numbers_and_the_space_does(tmp_path):
+    space = "c = ['5', 'true', '1.50', 'x']\nd = [5, 1.5, 'null']\nstate = ['a', 'b']"
+    script = "def run(hyperparams):\n    return float(len(str(hyperparams)))\n"
+    write(tmp_path, "n_trials = 20", script, space, workflow="random")
+    submit(tmp_path)
+    assert hpo("aggregate-results", cwd=tmp_path).returncode == 0
+    known = sorted(json.dumps(p, sort_keys=True) for p in proposed(tmp_path, "X000"))
+    for source in ("X000", "candle_results.csv"):
+        submit(tmp_path, f"warm_start={source}", "n_trials=1", "workflow=bayesian")
+        experiment = Experiment(tmp_path / "experiments/last")
+        assert isinstance(experiment.space, ParameterSpace)
+        found = [json.dumps(experiment.space.values(t.found), sort_keys=True) for t in experiment.warm_trials()]
+        assert sorted(found) == known
+
+
+def test_an_experiment_that_still_runs_informs_with_what_it_has(tmp_path):
+    go = tmp_path / "go"
+    script = (
+        "import os, time\n\ndef run(hyperparams):\n"
+        f"    while hyperparams['x'] == 3 and not os.path.exists({str(go)!r}):\n        time.sleep(0.05)\n"
+        "    return 1.0\n"
+    )
+    write(tmp_path, "", script, "x = [1, 2, 3, 4]", workflow="grid")
+    running = start_hpo("submit-job", "model.in", cwd=tmp_path)
+    wait_for(lambda: (tmp_path / "experiments/last").exists() and view(tmp_path).finished == 2)
+    write(tmp_path, "sampler = tpe\nn_trials = 4\nwarm_start = X000", script, "x = [1, 2, 3, 4]")
+    said = hpo("check", "model.in", cwd=tmp_path).stdout
+    assert "2 of 2 completed trials of X000, which still runs, inform the search" in said
+    go.touch()
+    running.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("source", ["X000", "last", "nowhere.csv"])
+def test_what_is_not_there_is_one_sentence(tmp_path, source):
+    write(tmp_path, f"warm_start = {source}\nsampler = tpe")
+    (error,) = checked(tmp_path)["errors"]
+    assert error["message"] == f"warm_start: '{source}' is neither an experiment, such as X003, nor a CSV of results"
 
 
 # -- mistakes ----------------------------------------------------------------------------------------------------------
@@ -328,6 +401,58 @@ def test_a_sampler_that_cannot_says_so_at_check(tmp_path, control, space, senten
     (error,) = checked(tmp_path)["errors"]
     assert sentence in error["message"]
     assert error["line"] in ((6, 7) if control else (3,))
+
+
+NUMBERS = "x = real(0, 1)\ny = real(0, 1)"
+TINY = "c = ['a', 'b']\nx = [1, 2, 3]"
+
+
+@pytest.mark.parametrize(
+    ("control", "space", "sentence"),
+    [
+        ("", TINY, "110 trials are more than the 6 points of the space, so that points are tried again; workflow = g"),
+        ("n_trials = 7", TINY, "7 trials are more than the 6 points"),
+        ("n_trials = 6", TINY, None),
+        ("max_hours = 1\nworkflow = random", TINY, None),
+        ("sampler = cmaes\ndesign_size = 20", NUMBERS, "sampler = cmaes does not begin with a design"),
+        ("sampler = nsga2\ndesign_size = 20", NUMBERS, "sampler = tpe and gp do"),
+        ("sampler = tpe\ndesign_size = 20", NUMBERS, None),
+        ("sampler = nsga2", NUMBERS, None),
+        ("sampler = random\nwarm_start = old.csv", NUMBERS, "sampler = random learns nothing from warm_start"),
+        ("sampler = cmaes\nwarm_start = old.csv", NUMBERS, None),
+    ],
+)
+def test_what_is_other_than_one_may_think_is_a_warning(tmp_path, control, space, sentence):
+    (tmp_path / "old.csv").write_text("result,dirname,id,x,y\n1.0,a,a,0.5,0.5\n")
+    workflow = "random" if "workflow" in control else "bayesian"
+    write(tmp_path, control.replace("\nworkflow = random", ""), SQUARE, space, workflow)
+    document = checked(tmp_path)
+    assert not document["errors"]
+    mine = [w["message"] for w in document["warnings"] if "never read" not in w["message"]]
+    assert sentence is None or sentence in " ".join(mine)
+    assert sentence is not None or not [m for m in mine if "sampler" in m or "points" in m], mine
+
+
+@pytest.mark.parametrize(
+    ("space", "default", "steps"),
+    [
+        ("x = real(0, 1)", "epochs = 20", 20),
+        ("x = real(0, 1)\nepochs = [5, 10]", "epochs = 20", 10),  # the default is never used
+        ("x = [1, 2]\nepochs = int(5, 9) if x == 1", "epochs = 20", 20),  # in half of the trials
+        ("x = [1, 2]\nnb_epochs = int(2, 4000)", "fixed = 1", 4000),
+        ('{"x": 1, "epochs": 3}\n{"x": 2, "epochs": 30}', "epochs = 20", 30),
+        ('{"x": 1, "epochs": 3}\n{"x": 2}', "epochs = 20", 20),
+    ],
+)
+def test_hyperband_finds_the_steps_of_a_whole_trial_in_the_file(tmp_path, space, default, steps):
+    write(tmp_path, "pruner = hyperband", SQUARE, space, "grid" if "{" in space else "bayesian")
+    text = (tmp_path / "model.in").read_text()
+    (tmp_path / "model.in").write_text(text.replace("fixed = 5", default))
+    given = inputfile.read(tmp_path / "model.in")
+    planned = plan(given, tmp_path / "model.in", Complaints())
+    assert planned is not None
+    assert planned.pruner is not None
+    assert planned.pruner["options"]["max_steps"] == steps
 
 
 @pytest.mark.parametrize(("workflow", "control"), [("random", ""), ("qmc", "")])

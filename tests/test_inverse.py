@@ -54,6 +54,25 @@ def test_what_the_space_cannot_give_does_not_fit(params):
     assert Inverse(ParameterSpace([Integer("n", 1, 10), Categorical("c", ["a", "5"])])).found(params) is None
 
 
-def test_a_table_does_not_tell_a_text_from_a_number():
-    space = ParameterSpace([Categorical("c", ["a", "5"])])
-    assert Inverse(space).found({"c": 5}) == {"c": "5"}
+@pytest.mark.parametrize("value", [1, 1.0, True, "1", None])
+def test_values_that_look_alike_are_told_apart(value):
+    inverse = Inverse(ParameterSpace([Categorical("c", [1, 1.0, True, "1", None])]))
+    found = inverse.found({"c": value})
+    assert found is not None
+    again = ParameterSpace([Categorical("c", [1, 1.0, True, "1", None])]).values(found)["c"]
+    assert (type(again), again) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("params", "name"),
+    [
+        ({"x": 2.0, "model": "a", "only_a": 0.5}, "x"),
+        ({"model": "a", "only_a": 0.5}, "x"),
+        ({"x": 0.5, "model": "a"}, "conditions"),
+        ({"x": 0.5, "model": "a", "only_a": 0.5, "only_b": "p"}, "conditions"),
+    ],
+)
+def test_it_names_what_does_not_fit(params, name):
+    inverse = Inverse(CONDITIONAL)
+    assert inverse.found(params) is None
+    assert inverse.misfit(params) == name

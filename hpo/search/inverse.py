@@ -10,7 +10,7 @@ from typing import Any
 from hpo.samplers.base import found
 from hpo.samplers.units import count, value_at
 from hpo.space import ChoiceDomain, Domain, FloatDomain, Parameter, ParameterSpace, SpaceError, Vector
-from hpo.space.parameters import is_number
+from hpo.space.parameters import is_number, key_of, same
 from hpo.told import FOUND
 
 #: The most values of a parameter that are listed.
@@ -43,6 +43,12 @@ class Inverse:
         fits = proposal.params.keys() == params.keys() and all(_alike(v, params[k]) for k, v in proposal.params.items())
         return proposal.system_attrs[FOUND] if fits else None
 
+    def misfit(self, params: Mapping[str, Any]) -> str:
+        """Return the name of the first parameter by which hyperparameters do not fit."""
+        wrong = (p.name for p in self._parameters if p.name in params and not p.gives(params[p.name]))
+        missing = (p.name for p in self._space.parameters if p.name not in params and p.condition is None)
+        return [*wrong, *missing, "conditions"][0]
+
 
 class _Inverted:
     """One parameter, backwards."""
@@ -59,6 +65,12 @@ class _Inverted:
             label: one for label, domain in self._parameter.domains.items() for one in self._searched(domain, value)
         }
 
+    def gives(self, value: Any) -> bool:
+        """Whether the parameter can have this value."""
+        if self._parameter.domains:
+            return len(self.labels(value)) == len(self._parameter.domains)
+        return _alike(self._parameter.value(0), value)
+
     def _of_vector(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, list) or len(value) != len(self._elements):
             return {}
@@ -74,7 +86,7 @@ class _Inverted:
         """What gives `value`: one, or none."""
         if isinstance(domain, FloatDomain):
             return self._bisected(domain, value) if is_number(value) else []
-        keys = (_key(value), _key(str(value)))  # a table does not tell the text 5 from the number
+        keys = (key_of(value), _key(value))
         return [self._listed[key] for key in keys if key in self._listed][:1]
 
     @cached_property
@@ -83,7 +95,8 @@ class _Inverted:
         domain = next(iter(self._parameter.domains.values()))
         number = min(count(domain) or 0, _LISTED)
         values = domain.choices if isinstance(domain, ChoiceDomain) else [value_at(domain, i) for i in range(number)]
-        return {_key(self._finished(one)): one for one in values}
+        listed = {_key(self._finished(one)): one for one in values}
+        return {**listed, **{key_of(self._finished(one)): one for one in values}}
 
     def _finished(self, searched: Any) -> Any:
         label = next(iter(self._parameter.domains))
@@ -118,4 +131,4 @@ def _alike(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(_alike, a, b))
     if is_number(a) and is_number(b):
         return math.isclose(a, b, rel_tol=_CLOSE, abs_tol=1e-300)
-    return bool(a == b or a == str(b))
+    return same(a, b)

@@ -76,6 +76,7 @@ class _Planner:
         sampler = self._sampler(directions, pruner is not None, n_trials)
         if self._failed or sampler is None:
             return None
+        self._compare_with_size(n_trials)
         return Search(
             n_trials=n_trials,
             sampler=sampler,
@@ -114,6 +115,15 @@ class _Planner:
         iterated = control["design_size"] + control["propose_points"] * control["max_iterations"]
         return int(min(control["max_budget"], iterated))
 
+    def _compare_with_size(self, n_trials: int | None) -> None:
+        """Warn when a search has more trials than there are points; the number of trials stays what was asked for."""
+        size = _grid_size(self._given.space)
+        if self._control["workflow"] == "grid" or size is None or (n_trials or 0) <= size:
+            return
+        message = f"{n_trials} trials are more than the {size} points of the space, so that points are tried again"
+        keyword = "n_trials" if "n_trials" in self._given.given else "workflow"
+        self._warn(keyword, f"{message}; workflow = grid tries each once, or give n_trials = {size}")
+
     def _if_given(self, name: str) -> Any:
         return self._control[name] if name in self._given.given else None
 
@@ -149,8 +159,11 @@ class _Planner:
             return None
         if (reservation := choice.reservation(name, task)) is not None:
             self._warn(keyword, f"sampler = {name} {reservation}")
-        if self._warm is not None and name not in ("tpe", "gp"):
-            self._warn("warm_start", f"sampler = {name} learns nothing from warm_start; sampler = tpe and gp do")
+        if self._warm is not None and name not in samplers.LEARNING:
+            self._warn("warm_start", f"sampler = {name} learns nothing from warm_start; sampler = tpe does")
+        if "design_size" in self._given.given and name not in choice.DESIGNED:
+            message = f"sampler = {name} does not begin with a design of design_size trials"
+            self._warn("design_size", f"{message}; sampler = {' and '.join(choice.DESIGNED)} do")
         return {"name": name, **self._options(name, task, switches=asked == "auto")}
 
     def _options(self, name: str, task: choice.Task, *, switches: bool) -> dict[str, Any]:
@@ -211,9 +224,13 @@ class _Planner:
         return otherwise if value is None else value
 
     def _epochs(self) -> int | None:
-        """The most epochs that a trial may have, where the input file says so."""
+        """The most epochs that a trial may have, where the input file says so.
+
+        The default counts in trials without a value of their own.
+        """
         for name in _EPOCHS:
-            values = [self._given.defaults.get(name), *_largest(self._given.space, name)]
+            default = self._given.defaults.get(name)
+            values = [default if value is None else value for value in _largest(self._given.space, name)]
             whole = [value for value in values if isinstance(value, int) and not isinstance(value, bool) and value > 0]
             if whole:
                 return max(whole)
@@ -243,10 +260,12 @@ def _grid_size(space: Space) -> int | None:
 
 
 def _largest(space: Space, name: str) -> list[Any]:
-    """The values among which is the largest of a parameter, where it has an end of them."""
+    """The values among which is the largest of a parameter, where it has an end of them; None: a trial without it."""
     if not isinstance(space, ParameterSpace):
-        return [space.point(number).get(name) for number in range(min(space.size(), 1000))]
+        return [space.point(number).get(name) for number in range(space.size())] if name in space.names else [None]
     parameter = next((p for p in space.parameters if p.name == name), None)
-    if parameter is None or not parameter.count:
-        return []
-    return [parameter.value(index) for index in (*range(min(parameter.count, 1000)), parameter.count - 1)]
+    if parameter is None:
+        return [None]
+    count = parameter.count or 0
+    places = [*range(min(count, 1000)), count - 1] if count else []
+    return [*map(parameter.value, places), *([None] if parameter.condition is not None else [])]

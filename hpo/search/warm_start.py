@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,25 +14,34 @@ from hpo.errors import HpoError, UserError
 from hpo.experiment import Experiment, find
 from hpo.results.view import View
 from hpo.search.inverse import Inverse
-from hpo.space import ParameterSpace
+from hpo.space import Categorical, ParameterSpace
 from hpo.told import Kind, Told
 from hpo.trial import State
 
 
 @dataclass(frozen=True, slots=True)
 class WarmStart:
-    """What an earlier search says in terms of a new one. of: how many completed trials it has in all."""
+    """What an earlier search says in terms of a new one. of: how many completed trials it has in all.
+
+    misfits: parameter -> how many trials were left out because of it. running: whether the earlier search goes on.
+    """
 
     source: str
     trials: tuple[Told, ...]
     of: int
+    misfits: Mapping[str, int] = field(default_factory=dict)
+    running: bool = False
 
     @property
     def sentence(self) -> str:
         """For people."""
+        source = f"{self.source}, which still runs," if self.running else self.source
+        if not self.of:
+            return f"{source} has no completed trials to inform the search"
         dropped = self.of - len(self.trials)
-        fit = f"; {dropped} {'does' if dropped == 1 else 'do'} not fit it" if dropped else ""
-        return f"{len(self.trials)} of {self.of} completed trials of {self.source} inform the search{fit}"
+        by = ", ".join(f"{name} ({number})" for name, number in self.misfits.items())
+        fit = f"; {dropped} {'does' if dropped == 1 else 'do'} not fit it, by {by}" if dropped else ""
+        return f"{len(self.trials)} of {self.of} completed trials of {source} inform the search{fit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +62,27 @@ def read(
     the domains of `space`; those that it could not have proposed are left out. Raises `UserError` with a sentence.
     """
     path = beside / source
+    running = False
     if path.is_file():
-        results = list(_from_table(path, [name for name, _ in plan]))
+        results = list(_from_table(path, [name for name, _ in plan], _texts(space)))
     else:
-        results = list(_from_experiment(_find(source, path), plan))
+        view = View(_find(source, path))
+        running = view.counts[State.RUNNING] > 0
+        results = list(_from_experiment(view, plan))
     inverse = Inverse(space)
     names = set(space.names)
     told: list[Told] = []
+    misfits: Counter[str] = Counter()
     for result in results:
-        found = _found(inverse, names, result, defaults)
+        name = _fixed_otherwise(names, result, defaults)
+        params = {name: value for name, value in {**result.fixed, **result.params}.items() if name in names}
+        found = None if name else inverse.found(params)
         if found is not None:
             told.append(Told(-1 - len(told), Kind.COMPLETED, found, result.values))
-    return WarmStart(path.name if path.is_file() else source, tuple(told), len(results))
+        else:
+            misfits[name or inverse.misfit(params)] += 1
+    source = path.name if path.is_file() else source
+    return WarmStart(source, tuple(told), len(results), dict(misfits.most_common()), running)
 
 
 def _find(source: str, path: Path) -> Experiment:
@@ -75,19 +94,17 @@ def _find(source: str, path: Path) -> Experiment:
     raise UserError(f"'{source}' is neither an experiment, such as X003, nor a CSV of results")
 
 
-def _found(inverse: Inverse, names: set[str], result: _Result, defaults: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What was searched there and is fixed here must have had the value that it has here."""
+def _fixed_otherwise(names: set[str], result: _Result, defaults: Mapping[str, Any]) -> str | None:
+    """Return what was searched there and is fixed here, when it had another value than it has here."""
     fixed = {name: value for name, value in result.params.items() if name not in names}
-    if any(name not in defaults or defaults[name] != value for name, value in fixed.items()):
-        return None
-    return inverse.found({name: value for name, value in {**result.fixed, **result.params}.items() if name in names})
+    return next((name for name, value in fixed.items() if name not in defaults or defaults[name] != value), None)
 
 
-def _from_experiment(experiment: Experiment, plan: Sequence[tuple[str, str]]) -> Iterator[_Result]:
+def _from_experiment(view: View, plan: Sequence[tuple[str, str]]) -> Iterator[_Result]:
+    experiment = view.experiment
     theirs = list(zip(experiment.objectives, experiment.directions, strict=True))
     if theirs != list(plan):
         raise UserError(f"{experiment.name} has {_words(theirs)}, but this search is to {_words(plan)}")
-    view = View(experiment)
     searched = set(experiment.space.names)
     fixed = {name: value for name, value in experiment.defaults.items() if name not in searched}
     for row in view.rows():
@@ -100,7 +117,7 @@ def _words(plan: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"{direction} {name}" for name, direction in plan)
 
 
-def _from_table(path: Path, objectives: Sequence[str]) -> Iterator[_Result]:
+def _from_table(path: Path, objectives: Sequence[str], texts: Mapping[str, frozenset[str]]) -> Iterator[_Result]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -108,11 +125,12 @@ def _from_table(path: Path, objectives: Sequence[str]) -> Iterator[_Result]:
             wanted = ["result", *objectives[1:]]
             if any(name not in columns for name in wanted):
                 raise UserError(f"'{path.name}' is no table of results: it has no column {wanted[0]!r}")
+            state = "trial_state" if "trial_state" in columns else "state"
             for row in reader:
                 values = [_number(row[name]) for name in wanted]
-                if None not in values and (row.get("state") or "completed") == "completed":
-                    cells = {name: row[name] for name in columns if name not in (*wanted, "dirname", "id", "state")}
-                    params = {name: _cell(cell) for name, cell in cells.items() if cell}
+                if None not in values and (row.get(state) or "completed") == "completed":
+                    cells = {name: row[name] for name in columns if name not in (*wanted, "dirname", "id", state)}
+                    params = {name: _cell(cell, texts.get(name, frozenset())) for name, cell in cells.items() if cell}
                     yield _Result(params, tuple(v for v in values if v is not None))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"'{path.name}' cannot be read: {error}") from None
@@ -126,9 +144,22 @@ def _number(text: str | None) -> float | None:
     return value if value - value == 0 else None
 
 
-def _cell(text: str) -> Any:
-    """The opposite of how a table's cells are written: JSON, else text."""
+def _cell(text: str, texts: frozenset[str]) -> Any:
+    """The opposite of how a table's cells are written: JSON, else text. What may be one of `texts` is a text."""
     try:
-        return json.loads(text)
+        return text if text in texts else json.loads(text)
     except ValueError:
         return text
+
+
+def _texts(space: ParameterSpace) -> dict[str, frozenset[str]]:
+    """The choices of each parameter that are texts and, in a table, look like numbers or the like."""
+    return {
+        p.name: frozenset(c for c in p.choices if isinstance(c, str) and c not in map(json.dumps, _others(p.choices)))
+        for p in space.parameters
+        if isinstance(p, Categorical)
+    }
+
+
+def _others(choices: Sequence[Any]) -> list[Any]:
+    return [choice for choice in choices if not isinstance(choice, str)]

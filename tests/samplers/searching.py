@@ -22,7 +22,11 @@ KINDS = ParameterSpace(
         Real("drop", 0, 0.9, step=0.1),
         Real("five", 0, 1, points=5),
         Integer("layers", 1, 5),
+        Real("decades", 1e-4, 1, log=True, points=5),
+        Real("same", 2.0, 2.0),
         Integer("units", 16, 1024, log=True),
+        Integer("powers", 1, 1000, log=True, points=4),
+        Integer("one", 3, 3),
         Integer("even", 2, 20, step=2),
         Integer("width", 4, 10, transform=Call("**", (2, Name("x")))),
         Categorical("opt", ["adam", "sgd", None, True, 1.5]),
@@ -40,6 +44,14 @@ CONDITIONAL = ParameterSpace(
         Real("only_a", 0, 1, condition=Call("==", (Name("model"), "a"))),
         Categorical("only_b", ["p", "q", "r"], condition=Call("==", (Name("model"), "b"))),
         Integer("deep", 1, 3, condition=Call("==", (Name("only_b"), "p"))),
+        Real(
+            "two",
+            1,
+            9,
+            log=True,
+            condition=Call("and", (Call("==", (Name("model"), "a")), Call("<", (Name("x"), 0.5)))),
+        ),
+        Vector("v", [Real("", 0, 1), Integer("", 1, 9)], condition=Call(">", (Name("two"), 3))),
     ]
 )
 NUMBERS = ParameterSpace([Real("x", -5, 5), Real("y", -5, 5)])
