@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -304,3 +305,58 @@ def test_cancel_from_another_terminal(folder):
     assert status(folder)["state"] == "stopped"
     resume_to_the_end(folder)
     check_invariants(folder)
+
+
+BUDGET = 100
+#: Waits at a gate, so that the first kills meet running trials, whoever is faster.
+GATED = """
+import os, time
+
+def run(hyperparams):
+    while not os.path.exists(os.path.join(os.environ["HPO_INPUT_DIR"], "gate")):
+        time.sleep(0.05)
+    return hyperparams["x"] * 2.0
+"""
+
+
+def kill_some(submitter: int, dice: random.Random) -> None:
+    """SIGKILL for four workers and four trials, by chance."""
+    found = tree(submitter)
+    for victim in ("worker", "trial"):
+        processes.kill(dice.sample(found[victim], min(4, len(found[victim]))))
+
+
+def test_32_workers_killed_again_and_again_spend_exactly_the_budget(tmp_path):
+    """Trials are killed, workers are killed and replaced, the submitter is killed: 100 trials count, each once."""
+    control = f"  workflow = bayesian\n  sampler = random\n  n_trials = {BUDGET}\n  nworkers = 32\n  max_attempts = 20"
+    file = write_input(tmp_path, GATED, "x = real(-10, 10)")
+    file.write_text(file.read_text().replace("  workflow = grid\n", f"{control}\n"))
+    dice = random.Random(32)
+    experiment = tmp_path / "experiments" / "last"
+
+    def ended(submit: subprocess.Popen[str], count: int) -> bool:
+        return submit.poll() is not None or View(Experiment(experiment)).finished >= count
+
+    submit = start_hpo("submit-job", "model.in", cwd=tmp_path)
+    wait_for(lambda: len(tree(submit.pid)["trial"]) == 32, 120)
+    kill_some(submit.pid, dice)
+    processes.kill([submit.pid])
+    submit.communicate()
+    submit = start_hpo("resume", cwd=tmp_path)
+    wait_for(lambda: len(tree(submit.pid)["trial"]) >= 8)
+    kill_some(submit.pid, dice)
+    (tmp_path / "gate").touch()
+    for count in (20, 40, 60, 80):
+        wait_for(lambda count=count: ended(submit, count))
+        kill_some(submit.pid, dice)
+    submit.communicate(timeout=60)
+    resume_to_the_end(tmp_path)
+
+    claims = Experiment(experiment).journal().claims()
+    assert Counter(key for key in claims if ".done" in key) == {f"{n}.done": 1 for n in range(BUDGET)}
+    rows = list(View(Experiment(experiment)).rows())
+    assert [(row.number, row.state) for row in rows] == [(n, State.COMPLETED) for n in range(BUDGET)]
+    assert [row.value for row in rows] == [row.params["x"] * 2.0 for row in rows]
+    assert len({row.params["x"] for row in rows}) == BUDGET
+    assert sum(len(record.attempts) for record in View(Experiment(experiment)).ledger.trials.values()) > BUDGET
+    wait_for(lambda: not processes_with(str(tmp_path)), 20)
