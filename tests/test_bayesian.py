@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from support import SQUARE, hpo, start_hpo, status, trial, wait_for
 from hpo import inputfile, samplers
 from hpo.errors import Complaints
 from hpo.experiment import Experiment
+from hpo.hours import seconds_used
 from hpo.ledger import Ledger
 from hpo.results.view import View
 from hpo.search.plan import plan
@@ -120,6 +122,73 @@ def test_max_hours_end_the_search(tmp_path):
     assert status(tmp_path)["trials"]["completed"] == trials["completed"]
     assert hpo("resume", "max_hours=0.001", cwd=tmp_path).returncode == 0
     assert status(tmp_path)["trials"]["completed"] > trials["completed"]
+
+
+ENDLESS = """
+import time
+from hpo import training
+
+def run(hyperparams):
+    step = (training.checkpoint.restore() or {"step": 0})["step"]
+    while True:
+        step += 1
+        time.sleep(0.02)
+        stop = training.report(step, 1.0)
+        training.checkpoint.save({"step": step}, step)
+        if stop:
+            return 1.0
+"""
+
+
+def test_max_hours_pause_what_runs_at_its_next_checkpoint(tmp_path):
+    """These trials would never end; each `resume` with more hours goes on from their checkpoints."""
+    write(tmp_path, "max_hours = 0.0005\nnworkers = 2\nsampler = random\nisolation = process", ENDLESS)
+    text = (tmp_path / "model.in").read_text()
+    (tmp_path / "model.in").write_text(text.replace("isolation = none\n", ""))
+    reached = 0
+    for hours in ("0.0005", "0.001", "0.0015"):
+        word = f"max_hours={hours}"
+        done = hpo("resume", word, cwd=tmp_path) if reached else hpo("submit-job", "model.in", word, cwd=tmp_path)
+        assert f"max_hours = {hours} is over" in done.stdout + done.stderr
+        experiment = Experiment(tmp_path / "experiments/last")
+        assert hours_used(experiment) >= float(hours)
+        trials = status(tmp_path)["trials"]
+        assert (trials["completed"], trials["failed"], trials["running"]) == (0, 0, 0)
+        assert trials["paused"] >= 1
+        steps = trial(tmp_path, "0")["reports"]
+        assert [step for step, _ in steps] == list(range(1, len(steps) + 1))  # none was lost, none repeated
+        assert len(steps) > reached
+        reached = len(steps)
+
+
+def hours_used(experiment: Experiment) -> float:
+    return seconds_used(experiment.workers, experiment.journals) / 3600
+
+
+def long_ago(folder: Path, seconds: float, suffix: str) -> None:
+    """Set back the time of the last change of files."""
+    for file in folder.iterdir():
+        if file.suffix == suffix:
+            when = file.stat().st_mtime - seconds
+            os.utime(file, (when, when))
+
+
+def test_max_hours_count_the_hours_of_all_restarts_and_not_those_between(tmp_path):
+    write(tmp_path, "max_hours = 2\nn_trials = 4\nsampler = random", SQUARE, "x = real(0, 1)")
+    submit(tmp_path, "n_trials=1")
+    experiment = Experiment(tmp_path / "experiments/last")
+    hour = 3600.0
+    for folder, suffix in [(experiment.workers, ""), (experiment.workers, ".beat"), (experiment.journals, ".jsonl")]:
+        long_ago(folder, 48 * hour, suffix)
+    assert hours_used(experiment) < 1
+    long_ago(experiment.workers, 1.5 * hour, "")  # the worker was there for so long
+    assert 1.5 <= hours_used(experiment) < 2
+    assert hpo("resume", "n_trials=2", cwd=tmp_path).returncode == 0
+    assert status(tmp_path)["trials"]["completed"] == 2
+    long_ago(experiment.workers, 1 * hour, "")  # the two were there at the same time, in part
+    assert hours_used(experiment) > 2
+    assert "max_hours = 2" in hpo("resume", "n_trials=4", cwd=tmp_path).stdout
+    assert status(tmp_path)["trials"]["completed"] == 2
 
 
 def test_a_larger_budget_goes_on(tmp_path):
