@@ -20,7 +20,9 @@ import argparse
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -160,14 +162,30 @@ class Data:
         self.validation = normalised(images.train[held_out].to(device))
         self.channels = self.train.shape[1]
         self.device = device
-        self.store = self.train.to(device) if fits(self.train, device) else self.train
+        self._resident = self.train.to(device) if fits(self.train, device) else None
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """Yield all whole batches of a random order, (size, C, H, W), -1 to 1."""
-        order = torch.randperm(len(self.store)).to(self.store.device)
-        for index in order.split(size)[: len(order) // size]:
-            images = self.store[index].to(self.device, non_blocking=True)
+        order = torch.randperm(len(self.train))[: len(self.train) // size * size]
+        for images in self._prefetched(order.split(size)) if self._resident is None else self._picked(order, size):
             yield normalised(images).contiguous(memory_format=torch.channels_last)
+
+    def _picked(self, order: Tensor, size: int) -> Iterator[Tensor]:
+        return (self._resident[index] for index in order.to(self.device).split(size))
+
+    def _prefetched(self, indices: Sequence[Tensor], ahead: int = 2) -> Iterator[Tensor]:
+        """A thread reads the next batches while the device works on this one."""
+        with ThreadPoolExecutor(1) as pool:
+            waiting = deque(pool.submit(self._read, index) for index in indices[:ahead])
+            for index in indices[ahead:]:
+                yield waiting.popleft().result().to(self.device, non_blocking=True)
+                waiting.append(pool.submit(self._read, index))
+            for images in waiting:
+                yield images.result().to(self.device, non_blocking=True)
+
+    def _read(self, index: Tensor) -> Tensor:
+        images = self.train[index]
+        return images.pin_memory() if self.device.type == "cuda" else images  # only such a copy does not block
 
 
 def load_images(settings: Settings) -> image_data.Images:
@@ -191,7 +209,7 @@ def normalised(images: Tensor) -> Tensor:
 
 
 def fits(images: Tensor, device: torch.device) -> bool:
-    """Whether the images take less than half of the device's free memory."""
+    """Whether the images take less than half of the device's free memory; the CPU has them already."""
     return device.type != "cuda" or images.numel() < torch.cuda.mem_get_info(device)[0] // 2
 
 
@@ -298,7 +316,7 @@ def train_epoch(trainer: Trainer, data: Data, log: Log, epoch: int) -> None:
     """One pass over the training images."""
     every, size = trainer.settings.log_every, trainer.settings.batch_size
     losses, count = torch.zeros(2, device=data.device), 0
-    steps = len(data.store) // size
+    steps = len(data.train) // size
     for step, real in enumerate(data.batches(size), start=1):
         losses += trainer.step(real)
         count += 1
@@ -387,11 +405,11 @@ def run(hyperparams: Mapping[str, Any]) -> dict[str, float]:
     folder = Path(settings.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     use_threads(settings.threads)
-    training.seed_everything(settings.rng_seed if settings.seed is None else settings.seed)
     device = pick_device(settings.device)
     with contextlib.closing(Log(settings)) as log:
         data = Data(settings, device)
         network = feature_network(data.train, data.labels, experiment_folder(folder) / "features", device)
+        training.seed_everything(settings.rng_seed if settings.seed is None else settings.seed)
         trainer = Trainer(settings, data.channels, device)
         return fit(trainer, data, Yardstick(data.validation, network), log)
 

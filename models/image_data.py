@@ -308,6 +308,8 @@ def write_once(path: Path, write: Callable[[BinaryIO], object]) -> None:
     try:
         with beside.open("wb") as file:
             write(file)
+            file.flush()
+            os.fsync(file.fileno())  # nobody would write it again
         try:
             os.link(beside, path)
         except FileExistsError:

@@ -51,9 +51,16 @@ def is_real(value: Any) -> bool:
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device `name`; "auto" is the accelerator if there is one, else the CPU."""
+    """Return the device `name`; "auto" is the accelerator if there is one, else the CPU.
+
+    ValueError when there is no such device.
+    """
     if name != "auto":
-        return torch.device(name)
+        try:
+            return torch.empty(0, device=name).device
+        except (RuntimeError, AssertionError, TypeError) as error:  # whatever torch has for it
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"device = {name!r} cannot be used here ({reason}); cpu always can") from None
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -63,7 +63,7 @@ def test_initial_weights() -> None:
 def test_a_step_moves_each_network_down_its_own_loss() -> None:
     """The gradients of a step are those of log D(x) + log(1 - D(G(z))) and of log D(G(z)), written down again."""
     torch.manual_seed(1)
-    settings = dcgan.Settings(image_size=16, ngf=2, ndf=2, nz=3, lr=1e-4)
+    settings = dcgan.Settings(image_size=16, ngf=2, ndf=2, nz=3, lr=1e-12)  # D stays as it is
     trainer = dcgan.Trainer(settings, 1, torch.device("cpu"))
     real, z = torch.rand(8, 1, 16, 16) * 2 - 1, torch.randn(8, 3, 1, 1)
     trainer.latents = lambda count, generator=None: z  # type: ignore[method-assign]
@@ -71,11 +71,54 @@ def test_a_step_moves_each_network_down_its_own_loss() -> None:
     real_d, fake_d = trainer.d(real).sigmoid(), trainer.d(fake.detach()).sigmoid()
     loss_d = -(real_d.log().mean() + (1 - fake_d).log().mean())
     expected = torch.autograd.grad(loss_d, list(trainer.d.parameters()))
+    loss_g = -trainer.d(fake).sigmoid().log().mean()
+    expected_g = torch.autograd.grad(loss_g, list(trainer.g.parameters()))
     losses = trainer.step(real)
+    assert losses[1].item() == pytest.approx(loss_g.item(), rel=1e-4)
+    for parameter, gradient in zip(trainer.g.parameters(), expected_g, strict=True):
+        assert torch.allclose(parameter.grad, gradient, atol=1e-6, rtol=1e-3)
     assert losses[0].item() == pytest.approx(loss_d.item(), rel=1e-4)
     for parameter, gradient in zip(trainer.d.parameters(), expected, strict=True):
         assert torch.allclose(parameter.grad, gradient, atol=1e-5)
-    assert all(p.grad is not None and p.requires_grad for p in (*trainer.g.parameters(), *trainer.d.parameters()))
+    assert all(p.requires_grad for p in (*trainer.g.parameters(), *trainer.d.parameters()))
+
+
+def test_what_the_generator_shows_depends_on_nothing_beside_it_and_it_goes_on_training() -> None:
+    """Batch norm takes what it has learnt while it is looked at, and learns on when it is trained."""
+    settings = dcgan.Settings(image_size=16, ngf=2, ndf=2, nz=3)
+    trainer = dcgan.Trainer(settings, 1, torch.device("cpu"))
+    trainer.step(torch.rand(8, 1, 16, 16))
+    z = torch.randn(5, 3, 1, 1)
+    assert torch.allclose(trainer.generate(z)[:1], trainer.generate(z[:1]), atol=1e-6)
+    assert trainer.g.training
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_the_optimisers_are_set_as_asked(name: str) -> None:
+    settings = dcgan.Settings(optimizer=name, lr=3e-4, beta1=0.4, beta2=0.99, weight_decay=0.1, ngf=2, ndf=2)
+    trainer = dcgan.Trainer(settings, 1, torch.device("cpu"))
+    for optimizer in (trainer.optimizer_g, trainer.optimizer_d):
+        assert type(optimizer) is {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+        assert {k: optimizer.defaults[k] for k in ("lr", "betas", "weight_decay")} == {
+            "lr": 3e-4,
+            "betas": (0.4, 0.99),
+            "weight_decay": 0.1,
+        }
+
+
+def test_data_that_do_not_fit_on_the_device_come_in_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = dcgan.Settings(**TINY)
+
+    def batches() -> list[torch.Tensor]:
+        torch.manual_seed(1)
+        return list(dcgan.Data(settings, torch.device("cpu")).batches(64))
+
+    resident = batches()
+    monkeypatch.setattr(dcgan, "fits", lambda *_: False)
+    read_ahead = batches()
+    assert len(resident) == 1337 // 64
+    assert all(torch.equal(a, b) for a, b in zip(resident, read_ahead, strict=True))
+    assert len({image.numpy().tobytes() for batch in resident for image in batch}) > 1200, "hardly any comes twice"
 
 
 # Training

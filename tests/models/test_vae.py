@@ -183,6 +183,16 @@ def test_every_hyperparameter_trains(hyperparams: dict[str, Any], reports: Path)
     assert losses(reports)[4] < losses(reports)[1]
 
 
+def test_the_rate_of_learning_falls_as_a_cosine(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = []
+    step = torch.optim.Adam.step
+    monkeypatch.setattr(
+        torch.optim.Adam, "step", lambda self: (rates.append(self.param_groups[0]["lr"]), step(self))[1]
+    )
+    vae.run({**SMALL, "epochs": 4, "batch_size": 1500, "lr": 0.01, "lr_schedule": "cosine"})  # a batch an epoch
+    assert rates == pytest.approx([0.01 * (1 + math.cos(math.pi * t)) / 2 for t in (0, 0.25, 0.5, 0.75)])
+
+
 # As a trial
 
 
