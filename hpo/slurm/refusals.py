@@ -23,11 +23,19 @@ _REMEDIES = {
     "submit limit": "you have as many jobs as you may have, or ask for more than that: wait, or lower nworkers",
     "time limit": "ask for less with walltime = …",
     "invalid qos": "see 'sacctmgr show assoc user=$USER format=account,qos', and custom_sbatch_args = --qos=…",
-    "temporarily unable": "try again later",
+    "temporarily": "this cluster has as many jobs as it keeps at a time (MaxJobCount), or is busy: try again later",
     "socket timed out": "slurmctld is busy: see 'squeue --me' whether the job came through, then 'hpo resume'",
 }
 #: What a rehearsal cannot tell from a cluster whose nodes are away for the moment, or that is busy.
-_PASSING = ("node configuration", "unable", "timed out", "did not answer", "cannot be run", "submit limit")
+_PASSING = (
+    "node configuration",
+    "unable",
+    "unavailable",
+    "timed out",
+    "did not answer",
+    "cannot be run",
+    "submit limit",
+)
 
 
 def with_remedy(refusal: str) -> str:
