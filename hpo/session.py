@@ -87,6 +87,8 @@ def _tend(experiment: Experiment, executor: Executor, signals: Signals, *, quiet
     view = View(experiment)
     if not quiet:
         print_summary(view)
+    if signals.code is not None and isinstance(executor, slurm.SlurmExecutor):
+        print(f"no longer waited for; the jobs go on, and 'hpo cancel {experiment.name}' ends them", file=sys.stderr)
     return signals.code or exit_code(view)
 
 
@@ -162,7 +164,8 @@ def submit(experiment: Experiment, *, wait: bool = False, parsable: bool = False
         if numbers or parsable:
             print(f"{experiment.name};{numbers}" if parsable else f"JOB_ID={numbers}", flush=True)
     if not numbers and not parsable:
-        print(f"its jobs are there already: {', '.join(before)}; 'hpo cancel {experiment.name}' ends them")
+        there = sorted({seen.name.partition("_")[0] for seen in slurm.active(experiment)}, key=int)
+        print(f"its jobs are there already: {', '.join(there)}; 'hpo cancel {experiment.name}' ends them")
     if wait:
         signals = Signals(executor, experiment)
         with signals.caught():
@@ -181,9 +184,11 @@ def cancel(experiment: Experiment) -> int:
         print(f"{experiment.name} has finished; there is nothing to cancel")
         return 0
     experiment.request_stop("cancelled", kill=True)  # also for workers that are about to begin
-    if state != "running":
-        print(f"{experiment.name} is {state}; nothing of it will run until 'hpo resume {experiment.name}'")
     slurm.cancel(experiment, waiting_only=True)
+    if state != "running":
+        slurm.cancel(experiment, waiting_only=False)
+        print(f"{experiment.name} is {state}; nothing of it will run until 'hpo resume {experiment.name}'")
+        return 0
     end = time.monotonic() + CANCEL_PATIENCE
     while view.experiment_state() == "running" and time.monotonic() < end:
         time.sleep(0.2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hpo import liveness
@@ -30,6 +32,10 @@ class SlurmExecutor:
         """Submit tasks for `count` workers beside those that are there. Raises `SchedulerError` when sbatch refuses."""
         self._experiment = experiment
         cluster = limits.read()
+        with _alone(experiment.folder):
+            self._submit(experiment, count, cluster)
+
+    def _submit(self, experiment: Experiment, count: int, cluster: limits.Cluster) -> None:
         arrays = _allowed(experiment, plan(experiment, count, cluster.largest_array), cluster)
         if not arrays:
             return
@@ -95,6 +101,20 @@ def ids(experiment: Experiment) -> Sequence[str]:
 def cancel(experiment: Experiment, *, waiting_only: bool) -> None:
     """Have Slurm end the experiment's jobs: those that have not begun, or all."""
     jobs.cancel(experiment.folder, jobs.recorded(experiment.folder), waiting_only=waiting_only)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One at a time: two who resume at once would both find workers wanting. Where nothing can be locked, they do."""
+    try:
+        (folder / "jobs").mkdir(exist_ok=True)
+        file = (folder / "jobs" / ".submitting").open("w")
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
+    with file:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _write(folder: Path, text: str) -> None:

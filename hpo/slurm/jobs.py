@@ -20,6 +20,8 @@ from hpo.slurm.request import Array
 
 #: scancel's word for a job of which nothing (or nothing that waits) is left.
 _GONE = ("invalid job id", "already complet")
+#: A job that does not begin by itself.
+_HELD = re.compile("HeldUser|_held|_HOLD")
 #: The signal by which Slurm says that it could not open the output of a job.
 _NO_OUTPUT = 53
 
@@ -175,16 +177,19 @@ def _seen(folder: Path, job: Job, name: str, answer: Answer | None, ended: Set[s
     if task is None and (absent or _is_over(folder, job)):
         task = end
     if task is None:
-        seen = Seen(name, "ENDED" if absent or _is_over(folder, job) else "SUBMITTED")
+        over = "CANCELLED" if cancelled(folder, job) else "ENDED"
+        seen = Seen(name, over if absent or _is_over(folder, job) else "SUBMITTED")
     else:
         seen = Seen(name, task.state, task.node, _why(folder, task), task.restarts, task.left)
     if seen.active and cancelled(folder, job):
-        return replace(seen, state="CANCELLED")
+        return replace(seen, state="CANCELLED", reason="")
     return replace(seen, state="ENDED") if name in ended and seen.state in RUNNING else seen
 
 
 def _why(folder: Path, task: Task) -> str:
     """Slurm's reason, for a job that failed in words, with the last line that it printed."""
+    if task.state in WAITING and _HELD.search(f"{task.state} {task.reason}"):
+        return f"{task.reason}; 'scontrol release {task.job}' lets it begin"
     if task.state != "FAILED":
         return task.reason
     code, number = _exit(task.exit_code)

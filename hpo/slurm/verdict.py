@@ -70,23 +70,26 @@ def _has_failed(node: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Preemption:
-    """Slurm ends a job to give its resources to another. again: whether it queues the job again by itself."""
+class Termination:
+    """Why a job got SIGTERM: Slurm's word, "" when it was cancelled. again: whether Slurm will start it anew."""
 
-    again: bool
+    reason: str = ""
+    again: bool = False
 
 
-def preemption(here: Incarnation) -> Preemption | None:
-    """Whether that is why this process's own job got SIGTERM; None when it was cancelled, or Slurm does not say."""
+def termination(here: Incarnation) -> Termination:
+    """Why this process's own job got SIGTERM, as far as Slurm tells."""
     try:
         shown = commands.ask("scontrol", "show", "job", here.task)
     except SchedulerError:
-        return None
-    since = re.search(r"\bPreemptTime=(\S+)", shown)
-    restarts = re.search(r"\bRestarts=(\d+)", shown)
-    if since is None or since[1] in ("None", "N/A", "Unknown") or restarts is None:
-        return None
-    return Preemption(again=int(restarts[1]) > here.restart)
+        return Termination()
+    told = dict(re.findall(r"\b(PreemptTime|Reason|Restarts)=(\S+)", shown))
+    again = told.get("Restarts", "0") != str(here.restart)
+    if told.get("PreemptTime", "None") not in ("None", "N/A", "Unknown"):
+        return Termination("PREEMPTED", again)
+    if told.get("Reason") == "TimeLimit":
+        return Termination("TIMEOUT", again)
+    return Termination("REQUEUED" if again else "", again)
 
 
 class TimeLeft:

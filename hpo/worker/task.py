@@ -23,6 +23,7 @@ from hpo.slurm.board import Board
 from hpo.slurm.place import Incarnation
 from hpo.slurm.request import Array
 from hpo.slurm.verdict import TimeLeft
+from hpo.trial import LOST
 from hpo.worker.deadline import Deadline
 from hpo.worker.loop import Ended, Worker
 
@@ -81,13 +82,13 @@ class Task:
         One that was preempted may be Slurm's to queue again, or ours. One that somebody cancelled is left alone.
         """
         if ended is Ended.WALLTIME:
-            self._go_on("the walltime is over")
+            self._go_on(LOST["TIMEOUT"])
         elif ended is Ended.TERMINATED and self.experiment.stop() is None:
-            preempted = verdict.preemption(self.here)
-            if preempted is not None:
-                liveness.leave_reason(self.experiment.workers, self.here, "PREEMPTED")
-                if not preempted.again:
-                    self._go_on("preempted")
+            told = verdict.termination(self.here)
+            if told.reason:
+                liveness.leave_reason(self.experiment.workers, self.here, told.reason)
+            if told.reason and not told.again:
+                self._go_on(LOST[told.reason])
 
     def _go_on(self, why: str) -> None:
         """Have Slurm run this job again, if trials wait for it: requeued, or where that is refused, as a new job.
@@ -100,10 +101,10 @@ class Task:
             signal.signal(number, signal.SIG_IGN)
         try:
             commands.ask("scontrol", "requeue", self.here.task)
-            print(f"{why} and trials are left: {self.here.task} is queued again", flush=True)
+            print(f"{why}, and trials are left: {self.here.task} is queued again", flush=True)
         except SchedulerError as refused:
             job = jobs.submit(self.experiment.folder, self._array())
-            print(f"{why} and trials are left: job {job.id} continues ({refused})", flush=True)
+            print(f"{why}, and trials are left: job {job.id} continues ({refused})", flush=True)
 
     def _trials_wait(self) -> bool:
         """Whether there are trials in nobody's hands."""
