@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from typing import IO
 
 from hpo import processes
@@ -14,9 +15,20 @@ from hpo.errors import HpoError, InternalError, RunError, StorageError
 from hpo.executors.base import MakeWorker
 from hpo.experiment import Experiment
 from hpo.slurm import allocation
+from hpo.slurm.allocation import Allocation
 
 #: Times that workers are lost without a trial finished in between, before we give up.
 GIVE_UP = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Started:
+    """A worker process, or in an allocation the step in which `workers` of them run. slot: the first one's place."""
+
+    process: subprocess.Popen[bytes]
+    last_words: IO[bytes]
+    slot: int
+    workers: int
 
 
 class LocalExecutor:
@@ -28,7 +40,8 @@ class LocalExecutor:
     def __init__(self, make_worker: MakeWorker, *, detach: bool = False) -> None:
         del make_worker  # the processes make their own: `python -m hpo.worker`
         self._detach = detach
-        self._workers: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
+        self._workers: list[_Started] = []
+        self._allocation: Allocation | None = None
         self._cancelled = False
         self._told: set[int] = set()
         self._errors: list[HpoError] = []
@@ -38,19 +51,20 @@ class LocalExecutor:
     def start(self, experiment: Experiment, count: int) -> None:
         """Begin `count` worker processes, or as many as were begun when `cancel` came."""
         self._experiment = experiment
-        self._step = allocation.step(experiment.keywords)
-        for _ in range(count):
+        self._allocation = allocation.here(experiment.keywords)
+        share = self._allocation.share if self._allocation else 1
+        for slot in range(0, count, share):
             if not self._cancelled:
-                self._start_one()
+                self._begin(slot, min(share, count - slot))
 
     def alive(self) -> bool:
         """Reap the workers that ended; replace those that something killed while trials are left."""
         if self._cancelled:
             self._tell()  # also the one that was about to begin when `cancel` came
-        lost = sum(self._reap(*worker) for worker in list(self._workers))
+        lost = [started for started in list(self._workers) if self._reap(started)]
         if lost and not self._cancelled and self._work_left():
-            for _ in range(lost):
-                self._start_one()
+            for started in lost:
+                self._begin(started.slot, started.workers)
         if not self._workers and self._errors and self._committed() < self._experiment.budget:
             raise self._errors[0]
         return bool(self._workers)
@@ -59,21 +73,25 @@ class LocalExecutor:
         """Send the workers TERM, which ends their trials cleanly, or KILL and everything of theirs with them."""
         self._cancelled = True
         if now:
-            for process, _ in self._workers:
-                processes.kill([*processes.descendants(process.pid), process.pid])
+            for started in self._workers:
+                processes.kill([*processes.descendants(started.process.pid), started.process.pid])
         else:
             self._tell()
 
     def _tell(self) -> None:
-        for process, _ in self._workers:
+        for process in (started.process for started in self._workers):
             if process.pid not in self._told:
                 self._told.add(process.pid)
                 process.send_signal(signal.SIGTERM)
 
-    def _start_one(self) -> None:
-        command = [*self._step, sys.executable, "-P", "-m", "hpo.worker", str(self._experiment.folder), "local"]
-        if not self._detach and not self._step:
-            command.append(str(os.getpid()))
+    def _begin(self, slot: int, workers: int) -> None:
+        command = [sys.executable, "-P", "-m", "hpo.worker", str(self._experiment.folder), "local"]
+        own: dict[str, str] = {}
+        if self._allocation is not None:
+            command = [*self._allocation.step(workers), *command]
+        else:
+            own = allocation.devices(self._experiment.keywords, slot)
+            command += [] if self._detach else [str(os.getpid())]
         last_words = self._last_words()
         process = subprocess.Popen(
             command,
@@ -81,21 +99,22 @@ class LocalExecutor:
             stdout=last_words,
             stderr=last_words,
             start_new_session=True,
+            env={**os.environ, **own},
         )
-        self._workers.append((process, last_words))
+        self._workers.append(_Started(process, last_words, slot, workers))
 
     def _last_words(self) -> IO[bytes]:
         """Where a worker's own messages go: not on the disk it may complain of, unless nobody stays to hear them."""
         return (self._experiment.logs / "workers.log").open("ab") if self._detach else tempfile.TemporaryFile()
 
-    def _reap(self, process: subprocess.Popen[bytes], last_words: IO[bytes]) -> bool:
+    def _reap(self, started: _Started) -> bool:
         """Forget a worker that has ended; whether something killed it."""
-        status = process.poll()
+        status, last_words = started.process.poll(), started.last_words
         if status is None:
             return False
-        if self._step and status > 128:  # srun's way of telling a signal
+        if self._allocation is not None and status > 128:  # srun's way of telling a signal
             status = 128 - status
-        self._workers.remove((process, last_words))
+        self._workers.remove(started)
         last_words.seek(0)
         words = last_words.read().decode(errors="replace").strip()
         last_words.close()

@@ -1,4 +1,4 @@
-"""Inside an allocation of the user's own (an sbatch script, salloc): each worker is a step of it, on whatever node."""
+"""Inside an allocation of the user's own (an sbatch script, salloc): the workers are steps of it, on whatever node."""
 
 from __future__ import annotations
 
@@ -7,29 +7,84 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hpo.slurm import commands
 from hpo.slurm.queue import seconds
 
+#: The step in which salloc runs a shell on the first node, where a site has it do so: it has no resources of its own.
+_INTERACTIVE = "4294967290"
+#: What an allocation was asked for, and srun would take for what a step asks for.
+_DEFAULTS = tuple(
+    f"SLURM_{name}"
+    for name in ("CPUS_PER_GPU", "CPUS_PER_TASK", "EXCLUSIVE", "GPUS", "GPUS_PER_NODE", "GPUS_PER_SOCKET",
+                 "GPUS_PER_TASK", "MEM_PER_CPU", "MEM_PER_GPU", "MEM_PER_NODE", "NPROCS", "NTASKS", "NTASKS_PER_GPU",
+                 "NTASKS_PER_NODE", "TRES_PER_TASK")
+)  # fmt: skip
 
-def step(control: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The command that begins one worker as a step; empty outside an allocation, and inside one of its steps.
 
-    Without --exact and the memory said, Slurm would give all to the first step and run them one after the other.
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """How workers begin here. share: how many of them share a step, and with it its GPUs.
+
+    cpus: of each worker. memory: megabytes of each, 0 when nothing is known. gpus: of a step. end: as a Unix time, or
+    None.
+    """
+
+    share: int
+    cpus: int
+    memory: int
+    gpus: int
+    end: float | None
+
+    def step(self, workers: int) -> list[str]:
+        """The command that begins `workers` workers as one step.
+
+        Without --exact and the memory said, Slurm would give all to the first step and run them one after the other;
+        without --wait=0 some sites end the others of a step soon after the first has ended.
+        """
+        options = ["--quiet", "--exact", "--wait=0", "--nodes=1", f"--ntasks={workers}", f"--cpus-per-task={self.cpus}"]
+        if self.memory:
+            options.append(f"--mem={self.memory * workers}M")
+        if self.gpus:
+            options.append(f"--gres=gpu:{self.gpus}")
+        forget = (word for name in _DEFAULTS for word in ("-u", name))
+        return [*_dies_with_parent(), "env", *forget, "srun", *options, *self._with_end()]
+
+    def _with_end(self) -> list[str]:
+        """Let the workers know when the allocation ends."""
+        return [] if self.end is None else ["env", f"HPO_END_TIME={self.end:.0f}"]
+
+
+def here(control: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Allocation | None:
+    """The allocation in which this process runs; None outside of one, and inside one of its steps.
+
     Raises `SchedulerError` when Slurm does not answer.
     """
     job = environ.get("SLURM_JOB_ID")
-    if not job or "SLURM_STEP_ID" in environ or not commands.on_path("srun"):
-        return []
+    if not job or environ.get("SLURM_STEP_ID", _INTERACTIVE) != _INTERACTIVE or not commands.on_path("srun"):
+        return None
     cpus = int(control["cpus_per_task"] or control["nthreads"])
     gres, _, left = commands.ask("squeue", "-h", "-j", job, "-o", "%b|%L").strip().partition("|")
-    options = ["--quiet", "--exact", "--nodes=1", "--ntasks=1", f"--cpus-per-task={cpus}"]
-    if memory := _memory(control, cpus, environ):
-        options.append(f"--mem={memory}M")
-    if "gpu" in gres:
-        options.append(f"--gres=gpu:{int(control['gpus_per_trial'] or 1)}")
-    return [*_dies_with_parent(), "srun", *options, *_with_end(seconds(left))]
+    with_gpus = "gpu" in gres or any(name.startswith(("SLURM_GPUS", "SLURM_JOB_GPUS")) for name in environ)
+    return Allocation(
+        share=int(control["workers_per_gpu"] or 1) if with_gpus else 1,
+        cpus=cpus,
+        memory=_memory(control, cpus, environ),
+        gpus=int(control["gpus_per_trial"] or 1) if with_gpus else 0,
+        end=None if (still := seconds(left)) is None else time.time() + still,
+    )
+
+
+def devices(control: Mapping[str, Any], slot: int, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables by which the worker in `slot` (from 0) has GPUs of its own within a step that has several."""
+    there = [device for device in environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if device]
+    each = int(control["gpus_per_trial"] or 1)
+    if "SLURM_STEP_ID" not in environ or len(there) <= each:
+        return {}
+    first = slot // int(control["workers_per_gpu"] or 1) % (len(there) // each) * each
+    return {"CUDA_VISIBLE_DEVICES": ",".join(there[first : first + each])}
 
 
 def _memory(control: Mapping[str, Any], cpus: int, environ: Mapping[str, str]) -> int:
@@ -51,8 +106,3 @@ def _cpus_of_node(environ: Mapping[str, str]) -> int:
 def _dies_with_parent() -> list[str]:
     """srun is not ours, and a worker's parent is a daemon of Slurm: the kernel tells srun when we are killed."""
     return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-
-
-def _with_end(left: int | None) -> list[str]:
-    """Let the worker know when the allocation ends."""
-    return [] if left is None else ["env", f"HPO_END_TIME={time.time() + left:.0f}"]

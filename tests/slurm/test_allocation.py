@@ -1,0 +1,105 @@
+"""Inside an allocation of the user's own, on a real cluster: how many workers there are, where, and with which GPU."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections import Counter
+from typing import Any
+
+import pytest
+import support
+from slurm_bench import Folder
+
+from hpo.results.view import View
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+#: A trial ends when so many have begun as are to run at a time: then each worker has one.
+TOGETHER = """
+import os, time
+
+def run(hyperparams):
+    folder = os.environ["HPO_SUBMIT_DIR"]
+    open(f"{folder}/begun-{hyperparams['x']}", "w").close()
+    while sum(name.startswith("begun-") for name in os.listdir(folder)) < hyperparams["at_once"]:
+        time.sleep(0.1)
+    names = {"node": "SLURMD_NODENAME", "step": "SLURM_STEP_ID", "gpu": "CUDA_VISIBLE_DEVICES", "worker": "HPO_WORKER"}
+    return {"val_loss": 1.0, **{name: os.environ.get(variable, "") for name, variable in names.items()}}
+"""
+
+
+def write(folder: Folder, workers: int, control: str = "") -> None:
+    """As many trials as workers, all at the same time."""
+    points = f"x = [{', '.join(map(str, range(workers)))}]"
+    control = f"  nworkers = {workers}\n  trial_timeout = 60\n{control}"
+    folder.write(TOGETHER, points, control, f"  at_once = {workers}")
+
+
+def metrics(folder: Folder) -> list[dict[str, Any]]:
+    """What each trial saw; all must have completed."""
+    folder.values()
+    return [dict(row.metrics) for row in View(folder.experiment).rows()]
+
+
+def inside(folder: Folder, *words: str) -> str:
+    """Run a command of Slurm's that makes an allocation, and in it `hpo submit-job`; what was printed."""
+    command = [*words, *support.COMMAND, "submit-job", "model.in"]
+    done = subprocess.run(
+        command, cwd=folder.path, env=support.environment(**folder.environment), capture_output=True, text=True,
+        timeout=150,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("gpus", ["--gpus-per-node=2", "--gpus=4", "--gres=gpu:2"])
+def test_workers_share_the_gpus_of_all_nodes(folder: Folder, gpus: str) -> None:
+    """However the allocation asked for them: two workers on each of four GPUs on two nodes."""
+    write(folder, 8, "  workers_per_gpu = 2")
+    inside(folder, "salloc", "-Q", "-w", "node1,node2", "-N2", "--ntasks-per-node=4", gpus, "--mem-per-cpu=150")
+    seen = metrics(folder)
+    assert Counter((each["node"], each["gpu"]) for each in seen) == {
+        (node, gpu): 2 for node in ("node1", "node2") for gpu in "01"
+    }
+    assert len({each["step"] for each in seen}) == 4
+    assert len({each["worker"] for each in seen}) == 8
+
+
+def test_workers_without_gpus_are_on_all_nodes(folder: Folder) -> None:
+    write(folder, 4)
+    inside(folder, "salloc", "-Q", "-w", "node3,node4", "-N2", "--ntasks-per-node=2")
+    assert Counter(each["node"] for each in metrics(folder)) == {"node3": 2, "node4": 2}
+
+
+def test_within_a_step_the_workers_run_there_and_share_out_its_gpus(folder: Folder) -> None:
+    """As with `srun --pty bash`."""
+    write(folder, 2)
+    inside(folder, "srun", "-Q", "-w", "node4", "-n1", "-c2", "--gres=gpu:2")
+    seen = metrics(folder)
+    assert {each["step"] for each in seen} == {"0"}
+    assert sorted(each["gpu"] for each in seen) == ["0", "1"]
+
+
+def test_the_shell_that_salloc_runs_on_a_node_is_in_the_allocation(folder: Folder) -> None:
+    """Where LaunchParameters has use_interactive_step, that shell is a step of its own kind, which has nothing."""
+    write(folder, 2)
+    inside(
+        folder, "salloc", "-Q", "-w", "node3", "-n2", "--gres=gpu:2", "srun", "-Q", "--interactive", "--preserve-env"
+    )
+    seen = metrics(folder)
+    assert len({each["step"] for each in seen}) == 2
+    assert sorted(each["gpu"] for each in seen) == ["0", "1"]
+
+
+def test_a_single_run_in_an_allocation_runs_right_there(folder: Folder) -> None:
+    script = "import os\n\ndef run(hyperparams):\n    print(os.environ['SLURMD_NODENAME'], 'has it')\n    return 7.0\n"
+    folder.write(script, "x = [1]", "  run_workflow = 0")
+    command = shlex.join([*support.COMMAND, "submit-job", "model.in"])
+    options = ["--wait", "-w", "node2", "-o", "out.txt", "-D", str(folder.path)]
+    environment = support.environment(**folder.environment)
+    subprocess.run(["sbatch", *options, "--wrap", command], env=environment, check=True, timeout=100)
+    said = (folder.path / "out.txt").read_text()
+    assert "node2 has it" in said
+    assert said.rstrip().endswith("7.0")
+    assert not (folder.path / "experiments").exists()
