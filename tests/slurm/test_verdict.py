@@ -1,0 +1,108 @@
+"""What is concluded from Slurm's words on the end of a job, also those that the test cluster never says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hpo import liveness
+from hpo.ledger import loss
+from hpo.liveness import Liveness, Vitality
+from hpo.slurm import queue, verdict
+from hpo.slurm.place import Incarnation
+from hpo.slurm.verdict import Termination
+from hpo.trial import FAILURES
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="optional: Slurm is Linux's")
+CLUSTER = "faraway"
+
+
+@pytest.fixture
+def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder `workers` with the record of `w`, which runs as task 17_3 on node5, seen from outside of any job."""
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", CLUSTER)
+    monkeypatch.setattr("hpo.slurm.board.ASK_EVERY", 0.0)
+    monkeypatch.setattr("hpo.slurm.board._LOOK_EVERY", 0.0)
+    queue.cluster_name.cache_clear()
+    folder = tmp_path / "X000" / "workers"
+    folder.mkdir(parents=True)
+    identity = liveness.Identity.of_this_process("slurm")
+    job = {"cluster": CLUSTER, "job_task": "17_3", "node": "node5"}
+    liveness.write(folder, replace(identity, id="w", boot_id="another", **job))
+    return folder
+
+
+def row(state: str, restarts: int = 0) -> str:
+    """squeue's line for the task."""
+    cells = ["17", "3", state, str(restarts), "9:00", "0", "node5", "None"]
+    return "".join(cell.ljust(width) for cell, width in zip(cells, queue._COLUMNS.values(), strict=True)) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "words"),
+    [
+        ("NODE_FAIL", "worker-lost", "its node failed"),
+        ("PREEMPTED", "worker-lost", "its job was preempted"),
+        ("CANCELLED", "worker-lost", "its job was cancelled"),
+        ("FAILED", "worker-lost", "its job failed"),
+        ("TIMEOUT", "walltime", "jobs came to their end"),
+        ("OUT_OF_MEMORY", "out-of-memory", "its job asked for too little"),
+    ],
+)
+def test_the_end_of_a_job_is_a_reason_of_the_table(
+    workers: Path, tmp_path: Path, fakes: Callable[..., Path], state: str, kind: str, words: str
+) -> None:
+    """Of a trial that lost its worker as often as it may."""
+    (tmp_path / "answer").write_text(row(state))
+    fakes(squeue=f"say {tmp_path / 'answer'}")
+    eyes = Liveness(workers, kill=False)
+    assert eyes.of("w") is Vitality.DEAD
+    failure = loss(eyes.reason("w"), 3)
+    assert failure.kind == kind
+    assert kind in FAILURES
+    assert words in failure.sentence
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [("down*", "NODE_FAIL"), ("drained", "REQUEUED"), ("idle", "REQUEUED"), ("", "REQUEUED")],
+)
+def test_a_job_that_runs_again_does_not_say_why_but_its_node_does(
+    workers: Path, tmp_path: Path, fakes: Callable[..., Path], node: str, reason: str
+) -> None:
+    (tmp_path / "answer").write_text(row("PENDING", restarts=1))
+    (tmp_path / "states").write_text(f"{node}\n" * 3)
+    fakes(squeue=f"say {tmp_path / 'answer'}", sinfo=f"say {tmp_path / 'states'}")
+    eyes = Liveness(workers, kill=False)
+    assert eyes.of("w") is Vitality.DEAD
+    assert eyes.reason("w") == reason
+
+
+@pytest.mark.parametrize(
+    ("shown", "termination"),
+    [
+        ("Restarts=0 Reason=None PreemptTime=None", Termination()),
+        ("Restarts=0 Reason=None", Termination()),
+        ("Restarts=0 Reason=None PreemptTime=2026-11-21T05:29:23", Termination("PREEMPTED", again=False)),
+        ("Restarts=1 Reason=None PreemptTime=2026-11-21T05:29:23", Termination("PREEMPTED", again=True)),
+        ("Restarts=1 Reason=None PreemptTime=None", Termination("REQUEUED", again=True)),
+        ("Restarts=0 Reason=TimeLimit PreemptTime=None", Termination("TIMEOUT", again=False)),
+    ],
+)
+def test_sigterm_is_explained_by_slurm(
+    tmp_path: Path, fakes: Callable[..., Path], shown: str, termination: Termination
+) -> None:
+    (tmp_path / "job").write_text(f"JobId=20 ArrayJobId=17 ArrayTaskId=3\n   JobState=COMPLETING {shown}\n")
+    fakes(scontrol=f"say {tmp_path / 'job'}")
+    assert verdict.termination(Incarnation(CLUSTER, "17_3", 0)) == termination
+
+
+def test_without_an_answer_sigterm_means_that_somebody_cancelled(fakes: Callable[..., Path]) -> None:
+    fakes(scontrol="down")
+    assert verdict.termination(Incarnation(CLUSTER, "17_3", 0)) == Termination()
