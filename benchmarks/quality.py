@@ -17,6 +17,7 @@ import math
 import random
 import statistics
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -211,31 +212,73 @@ def _suggest(trial: optuna.Trial, label: str, domain: Domain) -> Any:
 
 
 class Smac:
-    """SMAC3's random forest (`HyperparameterOptimizationFacade`), what CANDLE's mlrMBO is the R form of."""
+    """SMAC3's random forest (`HyperparameterOptimizationFacade`), what CANDLE's mlrMBO is the R form of.
+
+    By its ask and tell, with its own options: the forest is grown anew for every eighth proposal. Of running trials it
+    knows only that they are not to be repeated.
+    """
 
     def __init__(self, space: ParameterSpace, seed: int) -> None:
         import ConfigSpace
         import smac
+        import smac.model.random_forest
 
-        self._smac, self._seed, self._trials = smac, seed, {}
-        config = ConfigSpace.ConfigurationSpace(seed=seed)
-        for label, domain in space.domains().items():
-            config.add(_of_configspace(ConfigSpace, label, domain))
-        for condition in _conditions(ConfigSpace, config):
-            config.add(condition)
+        self._smac, self._trials = smac, {}
+        self._folder = tempfile.TemporaryDirectory()
         scenario = smac.Scenario(
-            config, n_trials=TRIALS, deterministic=True, seed=seed, output_directory=Path("/tmp/smac")
+            _configspace(ConfigSpace, space, seed),
+            n_trials=TRIALS,
+            deterministic=True,
+            seed=seed,
+            output_directory=Path(self._folder.name),
         )
         facade = smac.HyperparameterOptimizationFacade
-        design = facade.get_initial_design(scenario, n_configs=10)
-        self._facade = facade(scenario, lambda *_: 0.0, initial_design=design, overwrite=True, logging_level=40)
+        self._facade = facade(
+            scenario,
+            _told_elsewhere,
+            model=self._forest(scenario.configspace, seed),
+            initial_design=facade.get_initial_design(scenario, n_configs=10),
+            logging_level=40,
+        )
+
+    def _forest(self, config: Any, seed: int) -> Any:
+        """The facade's own, without its room for a million leaves, which would take most of the time."""
+        return self._smac.model.random_forest.RandomForest(
+            config,
+            log_y=True,
+            n_trees=10,
+            ratio_features=1.0,
+            min_samples_split=2,
+            min_samples_leaf=1,
+            max_leaf_nodes=TRIALS,
+            n_jobs=1,
+            seed=seed,
+        )
 
     def ask(self, number: int) -> Mapping[str, Any]:
         self._trials[number] = self._facade.ask()
         return {k: getattr(v, "item", lambda v=v: v)() for k, v in dict(self._trials[number].config).items()}
 
     def tell(self, number: int, value: float) -> None:
-        self._facade.tell(self._trials[number], self._smac.runhistory.TrialValue(cost=value))
+        self._facade.tell(self._trials[number], self._smac.runhistory.TrialValue(cost=value), save=False)
+
+
+def _told_elsewhere(config: Any, seed: int) -> float:
+    """The function that SMAC would call; it looks at its arguments' names."""
+    raise NotImplementedError
+
+
+def _configspace(configspace: Any, space: ParameterSpace, seed: int) -> Any:
+    config = configspace.ConfigurationSpace(seed=seed)
+    for label, domain in space.domains().items():
+        config.add(_of_configspace(configspace, label, domain))
+    for parameter in space.parameters:
+        match parameter.condition:
+            case Call("==", (Name(other), value)):
+                config.add(configspace.EqualsCondition(config[parameter.name], config[other], value))
+            case Call(">=", (Name(other), value)) if value > config[other].lower:
+                config.add(configspace.GreaterThanCondition(config[parameter.name], config[other], value - 1))
+    return config
 
 
 def _of_configspace(configspace: Any, label: str, domain: Domain) -> Any:
@@ -246,13 +289,6 @@ def _of_configspace(configspace: Any, label: str, domain: Domain) -> Any:
             return configspace.UniformIntegerHyperparameter(label, low, high, log=log)
         case FloatDomain(low, high, log):
             return configspace.UniformFloatHyperparameter(label, low, high, log=log)
-
-
-def _conditions(configspace: Any, config: Any) -> list[Any]:
-    if "kernel" not in config:
-        return []
-    of = {"gamma": "rbf", "degree": "poly", "coef": "poly"}
-    return [configspace.EqualsCondition(config[name], config["kernel"], kernel) for name, kernel in of.items()]
 
 
 SEARCHERS: dict[str, Callable[[ParameterSpace, int], Searcher]] = {

@@ -23,6 +23,8 @@ FOUND = "found"
 #: So many times the typical size of the values (at least 1), a value tells of divergence and of nothing else. Networks
 #: that diverged return finite values of 1e11 to 1e16 where others return 100.
 _DIVERGED = 1e6
+#: So many times farther from the median than the best, the worst value says that values span orders of magnitude.
+_SKEWED = 10
 
 
 class Kind(Enum):
@@ -135,12 +137,15 @@ def _limit(values: Sequence[float]) -> float:
     return _DIVERGED * max(1.0, abs(statistics.quantiles(values, n=4, method="inclusive")[0]))
 
 
-def softened(told: Sequence[Told], signs: Sequence[int]) -> list[Told]:
-    """Return the trials with values that are worse than the median brought nearer to it, by their logarithm.
+def softened(told: Sequence[Told], signs: Sequence[int], first: int) -> list[Told]:
+    """Return the trials with values that are worse than the median brought nearer to it by their logarithm, if need be.
 
-    A Gaussian process fits all values alike. Where few are a thousand times the others it would see only these.
+    A Gaussian process fits all values alike. Where few are a thousand times the others it would see only these. Whether
+    they are is told by the `first` trials with values, the design, which lie everywhere: later ones crowd at the best.
     """
-    middles = [_middle([sign * one.values[i] for one in told if one.values]) for i, sign in enumerate(signs)]
+    valued = [one for one in told if one.values]
+    columns = [[sign * one.values[i] for one in valued] for i, sign in enumerate(signs)]
+    middles = [_middle(column) if _is_skewed(column[:first]) else (0.0, 0.0) for column in columns]
 
     def soften(one: Told) -> Told:
         pairs = zip(one.values, signs, middles, strict=False)
@@ -149,10 +154,16 @@ def softened(told: Sequence[Told], signs: Sequence[int]) -> list[Told]:
     return [soften(one) if one.values else one for one in told]
 
 
+def _is_skewed(values: Sequence[float]) -> bool:
+    """Whether the worst is much farther from the median than the best, which stays so in any unit."""
+    if not values:
+        return False
+    median, scale = _middle(values)
+    return max(values) - median > _SKEWED * scale
+
+
 def _middle(values: Sequence[float]) -> tuple[float, float]:
     """The median, and how much better the best is."""
-    if not values:
-        return 0.0, 0.0
     median = statistics.median(values)
     return median, median - min(values)
 

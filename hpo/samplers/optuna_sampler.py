@@ -100,7 +100,7 @@ class OptunaSampler:
             return self._untried(self._design.propose(number), told, number)
         model = self._model(number)
         if model["name"] == "gp":
-            told = softened(told, self._signs)
+            told = softened(told, self._signs, self._options["startup"])
         with _quiet(), _one_thread() if model["name"] == "gp" else contextlib.nullcontext():
             proposal = self._ask(self._study(model, told, number))
         return self._untried(proposal, told, number) if model["name"] in DESIGNED else proposal
