@@ -61,6 +61,8 @@ def submit(folder: Path, array: Array, after: str = "") -> Job:
         raise SchedulerError(f"sbatch did not print the number of a job, but {answer.strip()[:100]!r}")
     job = Job(number, list(array.indexes), array.first, cluster or cluster_name(), time.time(), asked)
     (folder / "jobs").mkdir(exist_ok=True)
+    for what in ("over", "ends", "cancelled"):  # of one that had this number before Slurm forgot all that it knew
+        (folder / "jobs" / f"{number}.{what}").unlink(missing_ok=True)
     beside = folder / "jobs" / f".{number}"
     beside.write_text(json.dumps(asdict(job)))
     beside.rename(folder / "jobs" / number)
