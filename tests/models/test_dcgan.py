@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -300,6 +299,10 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
             {"optimizer": "sgd", "lr": 0},
             "lr must be a number above 0, not 0; optimizer must be one of adam, adamw, not 'sgd'",
         ),
+        (
+            {"device": "gpu9"},
+            "device = 'gpu9' cannot be used here (Invalid device string: 'gpu9'); cpu always can",
+        ),
         ({"dataset": "folder"}, "dataset = 'folder' needs data_folder, the folder of the pictures"),
         (
             {"dataset": "celeba"},
@@ -307,10 +310,24 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_an_impossible_value_is_named(hyperparams: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValueError) as caught:
+def test_an_impossible_value_is_named(
+    hyperparams: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mistake(monkeypatch, hyperparams) == sentence
+
+
+def mistake(monkeypatch: pytest.MonkeyPatch, hyperparams: dict[str, Any]) -> str:
+    """What a trial fails with; by hand the same is one line, without a traceback."""
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
         dcgan.run({**TINY, **hyperparams})
-    assert str(caught.value) == sentence
+    sentence = str(caught.value)
+    monkeypatch.setattr(sys, "argv", [dcgan.__file__, *words({**TINY, **hyperparams})])
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", "checkpoints")
+    with pytest.raises(SystemExit) as refused:
+        dcgan.by_hand.main(dcgan.SCRIPT, "", dcgan.Settings, dcgan.run, dcgan.COMMANDS)
+    assert refused.value.code == f"dcgan.py: {sentence}"
+    assert "\n" not in sentence
+    return sentence
 
 
 def test_tensorboard_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,16 +362,34 @@ def test_a_folder_of_pictures_is_decoded_once(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("_own_cache")
-def test_damaged_pictures_are_named_and_skipped_only_when_asked(tmp_path: Path) -> None:
+def test_damaged_pictures_are_named_and_skipped_only_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pictures(tmp_path / "pictures", 20, damaged=4)
-    with pytest.raises(ValueError) as caught:
-        dcgan.run({**TINY, **FOLDER})
     first_three = ", ".join(f"pictures/broken_{n}.jpg" for n in range(3))
-    assert str(caught.value) == f"damaged pictures: {first_three} and 1 more; skip_damaged = true leaves them out"
+    assert (
+        mistake(monkeypatch, FOLDER)
+        == f"damaged pictures: {first_three} and 1 more; skip_damaged = true leaves them out"
+    )
     assert dcgan.run({**TINY, **FOLDER, "skip_damaged": True, "channels": 1})["val_loss"] < 2
 
 
-def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+def test_an_empty_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pictures").mkdir()
-    with pytest.raises(FileNotFoundError, match=rf"there are no pictures \(.*\) in {os.getcwd()}/pictures"):
-        dcgan.run({**TINY, **FOLDER})
+    sentence = mistake(monkeypatch, FOLDER)
+    assert sentence.startswith("there are no pictures (.bmp, .gif, ")
+    assert sentence.endswith(f" in {tmp_path}/pictures")
+
+
+@pytest.mark.usefixtures("_own_cache")
+def test_a_batch_larger_than_the_data_and_a_folder_without_test_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures(tmp_path / "pictures", 20)
+    too_large = "batch_size = 17 is more than the 16 training images"
+    assert mistake(monkeypatch, {**FOLDER, "batch_size": 17}) == too_large
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", "first")
+    dcgan.run({**TINY, **FOLDER})
+    monkeypatch.setattr(sys, "argv", [dcgan.__file__, "test", "--checkpoint", "first"])
+    with pytest.raises(SystemExit, match=r"dcgan\.py: the data set folder has no test images"):
+        dcgan.by_hand.main(dcgan.SCRIPT, "", dcgan.Settings, dcgan.run, dcgan.COMMANDS)

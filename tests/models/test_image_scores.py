@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -11,7 +13,7 @@ import torch
 
 import image_data
 import image_scores
-from image_scores import Features, Yardstick, feature_network, median_variance, mmd2, sliced_wasserstein
+from image_scores import Yardstick, feature_network, median_variance, mmd2, sliced_wasserstein
 
 
 def direct_mmd2(x: list[list[float]], y: list[list[float]], variance: float) -> float:
@@ -83,12 +85,16 @@ def test_worse_images_score_worse(digits: image_data.Images, labelled: bool, tmp
     assert abs(series[0]["mmd2"]) < 0.003 and series[-1]["mmd2"] > 0.1
 
 
-def test_features_that_do_not_vary_are_left_out(digits: image_data.Images) -> None:
-    network = Features(1)
-    with torch.no_grad():
-        network.layers[-2].bias[:64] = -1000  # dead units behind the ReLU
-    yardstick = Yardstick(digits.train[:50].float() / 127.5 - 1, network)
-    assert math.isfinite(yardstick.score(digits.train[50:100].float() / 127.5 - 1)["mmd2"])
+def test_features_that_do_not_vary_among_the_real_images_are_left_out() -> None:
+    """A unit that is dead for all of them would else decide alone, if a single generated image woke it."""
+    torch.manual_seed(1)
+    real, fake = torch.randn(50, 1, 3, 3), torch.randn(60, 1, 3, 3)[:50]
+    real[:, 0, 0, 0] = fake[:, 0, 0, 0] = 0
+    woken = fake.clone()
+    woken[:, 0, 0, 0] = 100 * torch.rand(50)
+    yardstick = Yardstick(real, torch.nn.Flatten())  # type: ignore[arg-type]  # features are pixels
+    assert yardstick.score(woken)["mmd2"] == yardstick.score(fake)["mmd2"]
+    assert yardstick.score(woken + 1)["mmd2"] > yardstick.score(fake)["mmd2"] + 0.1
 
 
 def test_the_network_is_trained_once_per_data_set_and_leaves_the_generators_alone(
@@ -106,6 +112,38 @@ def test_the_network_is_trained_once_per_data_set_and_leaves_the_generators_alon
     feature_network(digits.train[:201], None, tmp_path, cpu)
     feature_network(few, digits.labels[:200], tmp_path, cpu)
     assert len(list(tmp_path.glob("features_*.pt"))) == 3, "other images, or labels: another network"
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+import torch
+import image_data, image_scores
+
+def train(*_):
+    print("training", flush=True)
+    sys.stdin.read()  # until killed
+
+if sys.argv[2] == "hold":
+    image_scores._train = train
+images = image_data.load("digits").train[:100]
+image_scores.feature_network(images, None, Path(sys.argv[1]), torch.device("cpu"))
+print("has it", flush=True)
+"""
+
+
+def test_who_waits_for_a_network_goes_on_when_the_one_that_trains_it_is_killed(tmp_path: Path) -> None:
+    def start(role: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", HOLDER, str(tmp_path), role]
+        folder = Path(image_scores.__file__).parent
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder)
+
+    with start("hold") as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "training\n"
+        with start("wait") as first, start("wait") as second:
+            holder.kill()
+            assert [waiting.communicate()[0] for waiting in (first, second)] == ["has it\n"] * 2
+    assert [p.suffix for p in tmp_path.glob("features_*")] == [".pt"]
 
 
 def test_of_two_that_train_at_once_the_first_to_finish_counts(tmp_path: Path) -> None:

@@ -216,11 +216,16 @@ def test_divergence_is_an_error_not_a_number() -> None:
         vae.run({"lr": 1e4, "epochs": 3})
 
 
-def test_patience_ends_training_and_returns_the_best(reports: Path) -> None:
-    best = vae.run({"lr": 0.02, "hidden_size": 256, "epochs": 400, "patience": 3})
+def test_patience_ends_training_and_goes_back_to_the_best(reports: Path) -> None:
+    settings = vae.Settings(lr=0.02, hidden_size=256, epochs=400, patience=3)
+    data = vae.Data(settings, torch.device("cpu"))
+    torch.manual_seed(1)
+    model = vae.build(settings, 64)
+    best = vae.fit(model, data, settings)
     values = losses(reports)
     assert len(values) < 400
     assert best == min(values.values()) == values[len(values) - 3]
+    assert vae.evaluate(model, data, data.validation) == best, "the weights are those of that epoch"
 
 
 @pytest.mark.parametrize(
