@@ -12,6 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 from hpo import pruners, registry
+from hpo.inputfile.keywords import KEYWORDS
 from hpo.told import Kind, Told, add_report
 
 STEPS = 12
@@ -55,6 +56,41 @@ def test_the_registry_has_the_names_of_the_table():
     assert tuple(pruners.TABLE) == registry.PRUNERS
 
 
+def test_each_pruner_of_the_table_is_compared():
+    assert {name for name, _, _ in PAIRS} == set(pruners.TABLE)
+
+
+@pytest.mark.parametrize("name", pruners.TABLE)
+def test_each_option_is_a_keyword(name):
+    assert {f"pruner_{option}" for option in pruners.TABLE[name].options} <= set(KEYWORDS)
+
+
+@pytest.mark.parametrize("name", pruners.TABLE)
+def test_a_decision_follows_from_the_reports_alone(name):
+    """In whatever order the others are told, by whatever process, whatever was asked before; nothing is ended alone."""
+    dice = random.Random(name)
+    options = pruners.TABLE[name].options
+    if "max_steps" in options:
+        options = {**options, "max_steps": STEPS}
+    lived, decisions = pruners.create(name, options), set()
+    for number in range(40):
+        others = [_ended(dice, n) for n in range(30) if n != number]
+        reports = dict(enumerate(curve(dice)[: dice.randint(1, STEPS)], 1))
+        decision = lived.prunes(others, number, reports)
+        dice.shuffle(others)
+        assert pruners.create(name, options).prunes(others, number, reports) == decision
+        decisions.add(decision)
+        assert not lived.prunes([], number, dict.fromkeys(reports, 0.0))
+    assert decisions == {True, False}
+
+
+def _ended(dice: random.Random, number: int) -> Told:
+    kind = dice.choice(list(Kind))
+    reports = dict(enumerate(curve(dice)[: STEPS if kind is Kind.COMPLETED else dice.randrange(STEPS)], 1))
+    finite = [value for value in reports.values() if not math.isnan(value)]
+    return Told(number, kind, {}, (finite[-1],) if kind is Kind.COMPLETED else (), reports)
+
+
 @pytest.mark.parametrize(("name", "options", "theirs"), PAIRS)
 @pytest.mark.parametrize("running", [1, 5])
 def test_every_decision_is_optunas(name, options, theirs, running):
@@ -81,11 +117,14 @@ def test_every_decision_is_optunas(name, options, theirs, running):
         if pruned:
             study.tell(trial, state=TrialState.PRUNED)
             told[number] = Told(number, Kind.PRUNED, {}, (), dict(reports))
+        elif dice.random() < 0.01:
+            study.tell(trial, state=TrialState.FAIL)
+            told[number] = Told(number, Kind.FAILED, {}, (), dict(reports))
         elif step == STEPS:
             value = 0.0 if math.isnan(values[-1]) else values[-1]
             study.tell(trial, value)
             told[number] = Told(number, Kind.COMPLETED, {}, (value,), dict(reports))
-        if pruned or step == STEPS:
+        if told[number].kind is not Kind.RUNNING:
             del going[number]
     assert 5 < sum(decisions) < len(decisions)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from samplers.searching import CONDITIONAL, FINITE, KINDS, NUMBERS, Searching, every_end, sphere
+from samplers.searching import CONDITIONAL, FINITE, KINDS, NUMBERS, Searching, every_end, options, sphere
 
 from hpo import registry, samplers
 from hpo.samplers import choice
 from hpo.search.inverse import Inverse
-from hpo.space import ParameterSpace
+from hpo.space import Categorical, Integer, ParameterSpace, Real
+from hpo.told import FOUND, Kind, Told
 
 SPACES = {"kinds": KINDS, "conditional": CONDITIONAL, "numbers": NUMBERS, "finite": FINITE}
 CASES = [
@@ -79,3 +80,39 @@ def test_several_objectives(name: str):
 
     search = Searching(name, NUMBERS, objective, 2, directions=("minimize", "maximize"))
     assert len(search.run(14)) == 14
+
+
+# -- what is known beforehand ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", samplers.LEARNING)
+def test_trials_of_an_earlier_search_are_learnt_from(name: str):
+    """The first generation of NSGA-II are their children, CMA-ES begins among the best of them."""
+    space = ParameterSpace([Real(f"x{i}", -5, 5) for i in range(3)])
+    draws = samplers.create("random", space, {}, 9)
+    known = [draws.propose((), number) for number in range(60)]
+    warm = [
+        Told(-1 - n, Kind.COMPLETED, one.system_attrs[FOUND], (sphere(dict(one.params))["value"],))
+        for n, one in enumerate(known)
+    ]
+    recorded = {**options(name, space), "design_size": 0, "startup": 0}
+    count = 5 if name == "gp" else 12
+    first = [
+        sphere(dict(samplers.create(name, space, recorded, seed, warm).propose((), 0).params))["value"]
+        for seed in range(count)
+    ]
+    assert sorted(first)[count // 2] < sorted(one.values[0] for one in warm)[len(warm) // 4]
+
+
+# -- a space with an end -----------------------------------------------------------------------------------------------
+
+SMALL = ParameterSpace([Categorical("c", ["a", "b"]), Integer("n", 1, 3), Integer("k", 2, 8, step=3)])
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+@pytest.mark.parametrize("name", choice.DESIGNED)
+def test_no_point_is_repeated_while_others_are_left(name: str, workers: int):
+    search = Searching(name, SMALL, sphere, workers)
+    points = [json.dumps(params) for params in search.run(18)]
+    assert len(set(points)) == 18 == SMALL.size()
+    assert len(search.run(20)) == 20  # then they are repeated
