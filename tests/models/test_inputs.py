@@ -32,7 +32,7 @@ TRIALS = {
     "bash": 12,
     "bayesian": 40,
     "dcgan": 4,
-    "dcgan_bayesian": 25,
+    "dcgan_bayesian": 20,
     "grid": 12,
     "quadratic": 20,
     "r": 20,
