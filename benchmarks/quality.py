@@ -1,16 +1,19 @@
-"""How good the best of 100 trials is: our samplers, Optuna's in one process, SMAC3 where it is installed, random.
+"""How good the best of 100 trials is: our samplers, Optuna's in one process, SMAC3, random.
 
     python benchmarks/quality.py [--seeds 10] [--samplers auto,optuna-tpe] [--problems branin] [-o results.jsonl]
 
 Each cell is the median over the seeds of best value - optimum. One worker, and 10 asynchronous ones whose trials take
 lognormal times (sigma 0.8): a worker proposes when its trial has ended, and knows which others run. With -o every run
 is appended to a file as it ends, and runs that are in it already are not repeated.
+
+SMAC3 is no dependency: `uv run --with smac python benchmarks/quality.py --samplers smac3 -o results.jsonl` runs it.
 """
 
 from __future__ import annotations
 
 import argparse
 import heapq
+import importlib.util
 import itertools
 import json
 import math
@@ -315,10 +318,10 @@ SEARCHERS: dict[str, Callable[[ParameterSpace, int], Searcher]] = {
 
 
 def search(searcher: Searcher, problem: Problem, workers: int, seed: int) -> dict[str, Any]:
-    """Run one search; return its regret, the seconds spent on proposals, and how busy the simulated workers were."""
+    """Run one search; return its regret and the seconds spent on proposals."""
     dice = random.Random(f"durations/{seed}")
     running: list[tuple[float, int, float]] = []
-    best, now, busy, spent = math.inf, 0.0, 0.0, 0.0
+    best, now, spent = math.inf, 0.0, 0.0
     for number in range(TRIALS + workers):
         if number >= min(workers, TRIALS) and running:
             now, ended, value = heapq.heappop(running)
@@ -328,19 +331,14 @@ def search(searcher: Searcher, problem: Problem, workers: int, seed: int) -> dic
             began = time.perf_counter()
             value = problem.value(searcher.ask(number))
             spent += time.perf_counter() - began
-            duration = dice.lognormvariate(0, SIGMA)
-            busy += duration
-            heapq.heappush(running, (now + duration, number, value))
-    return {"regret": best - problem.optimum, "seconds": spent, "busy": busy / (workers * now)}
+            heapq.heappush(running, (now + dice.lognormvariate(0, SIGMA), number, value))
+    return {"regret": best - problem.optimum, "seconds": spent}
 
 
 def possible(name: str, problem: Problem) -> bool:
     """Whether the searcher can search it, and is there."""
     if name == "smac3":
-        try:
-            import smac  # noqa: F401
-        except ImportError:
-            return False
+        return importlib.util.find_spec("smac") is not None
     ours = name.removeprefix("optuna-")
     return name in ("auto", "optuna-gp") or choice.objection(ours, choice.Task(problem.space)) is None
 
@@ -355,6 +353,8 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
     _one_thread()
+    if "smac3" in args.samplers and importlib.util.find_spec("smac") is None:
+        print("smac3 is left out: it needs `uv run --with smac`", file=sys.stderr)
     done = _read(args.output)
     for seed in range(args.seeds):
         for problem in args.problems.split(","):
@@ -389,22 +389,22 @@ def _append(file: Path | None, key: tuple[str, str, int, int], result: dict[str,
 
 
 def print_table(done: Mapping[tuple[str, str, int, int], Mapping[str, Any]]) -> None:
-    """Median regret with one worker / with 10, and seconds for a proposal."""
+    """Median regret with one worker / with 10, and seconds for a proposal; (n): a cell that has only n seeds."""
     problems = [name for name in PROBLEMS if any(key[1] == name for key in done)]
-    print(f"| median of {1 + max(key[3] for key in done)} seeds | {' | '.join(problems)} | s per proposal |")
+    seeds = 1 + max(key[3] for key in done)
+    print(f"| median of {seeds} seeds | {' | '.join(problems)} | s per proposal |")
     print("|---" * (len(problems) + 2) + "|")
     for name in SEARCHERS:
-        cells = [" / ".join(_median(done, name, problem, workers) for workers in WORKERS) for problem in problems]
+        cells = [" / ".join(_median(done, (name, one, workers), seeds) for workers in WORKERS) for one in problems]
         seconds = [result["seconds"] / TRIALS for key, result in done.items() if key[0] == name]
         if seconds:
             print(f"| {name} | {' | '.join(cells)} | {statistics.median(seconds):.3f} |")
-    busy = [result["busy"] for key, result in done.items() if key[2] > 1]
-    print(f"\n{max(WORKERS)} simulated workers were {100 * statistics.fmean(busy):.0f} % busy")
 
 
-def _median(done: Mapping[Any, Mapping[str, Any]], name: str, problem: str, workers: int) -> str:
-    values = [result["regret"] for key, result in done.items() if key[:3] == (name, problem, workers)]
-    return f"{statistics.median(values):.2g}" if values else "-"
+def _median(done: Mapping[Any, Mapping[str, Any]], cell: tuple[str, str, int], seeds: int) -> str:
+    values = [result["regret"] for key, result in done.items() if key[:3] == cell]
+    fewer = f" ({len(values)})" if len(values) < seeds else ""
+    return f"{statistics.median(values):.2g}{fewer}" if values else "-"
 
 
 if __name__ == "__main__":
