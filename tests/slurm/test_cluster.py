@@ -11,9 +11,7 @@ import re
 import shlex
 import signal
 import subprocess
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,13 +74,6 @@ def run(hyperparams):
 
 def points(count: int) -> str:
     return f"x = [{', '.join(map(str, range(count)))}]"
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
 
 
 def tasks_of(folder: Folder) -> set[str]:
@@ -152,32 +143,6 @@ def test_a_bayesian_search_proposes_on_the_cluster_what_it_proposes_here(tmp_pat
     assert there.values() == here.values()
 
 
-def test_submitting_is_quick_and_leaves_nothing_on_the_login_node(folder: Folder) -> None:
-    folder.write(support.SQUARE, points(3), "  nworkers = 2\n  nthreads = 2\n  worker_type = k80\n  mem_per_cpu = 0.2")
-
-    def here() -> tuple[set[int], set[str]]:
-        """What runs of this experiment outside of the nodes, and the ports that are listened on."""
-        namespace = os.readlink("/proc/self/ns/pid")
-        ours = {pid for pid in support.processes_with(str(folder.path)) if _link(f"/proc/{pid}/ns/pid") == namespace}
-        return ours, {line.split()[4] for line in run("ss", "-lntuH").splitlines()}
-
-    before = here()
-    began = time.monotonic()
-    out = folder.hpo("submit-job", "model.in", "--parsable").stdout
-    assert time.monotonic() - began < 2 + 3  # and 3 for sbatch on a loaded machine
-    after = here()
-    assert after == before
-    name, _, job = out.strip().partition(";")
-    assert name == "X000"
-    assert job.isdigit()
-    shown = run("scontrol", "show", "job", f"{job}_0")
-    assert "TresPerNode=gres:gpu:k80:1" in shown
-    assert "CPUs/Task=2" in shown
-    assert "MinMemoryCPU=200M" in shown
-    folder.wait_done(3)
-    assert folder.values() == {0: 9, 1: 4, 2: 1}
-
-
 def test_a_dry_run_prints_the_script_and_takes_nothing(folder: Folder) -> None:
     folder.write(support.SQUARE, points(3), "  nworkers = 2")
     out = folder.hpo("submit-job", "model.in", "--dry-run").stdout
@@ -232,26 +197,6 @@ def test_a_single_run_on_a_node(folder: Folder) -> None:
     out = folder.hpo("run", "--interactive", "model.in").stdout
     assert re.search(r"^node\d$", out, re.M)
     assert out.rstrip().endswith("7.0") or out.rstrip().endswith("7")
-
-
-# -- many trials -----------------------------------------------------------------------------------------------------
-
-
-def test_thousands_of_trials_ask_slurm_no_more_than_few(folder: Folder, fakes: Callable[..., Path]) -> None:
-    """Counted by commands that stand before Slurm's own, also on the nodes: once a minute at most."""
-    room = fakes(squeue="real", sinfo="real", scontrol="real", sbatch="real", sacct="real", scancel="real")
-    folder.environment |= {"HPO_ASK_EVERY": "60", "PATH": os.environ["PATH"]}
-    folder.write(support.SQUARE, points(2000), "  nworkers = 8\n  isolation = none")
-    began = time.monotonic()
-    folder.submit()
-    folder.wait_done(2000, 240)
-    took = time.monotonic() - began
-    calls = Counter(line.split()[1] for line in (room / "calls").read_text().splitlines())
-    assert calls["sbatch"] == 1
-    assert calls["squeue"] <= 1 + took / 60
-    assert calls["scontrol"] <= 6  # all by the command that submitted: ping, the limits, the cluster's name
-    values = folder.values()
-    assert values == {n: (n - 3) ** 2 for n in range(2000)}
 
 
 # -- ends of jobs ----------------------------------------------------------------------------------------------------
