@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from support import SQUARE, hpo, start_hpo, status, trial, wait_for
 
-from hpo import inputfile, samplers
+from hpo import inputfile
 from hpo.errors import Complaints
 from hpo.experiment import Experiment
 from hpo.hours import seconds_used
-from hpo.ledger import Ledger
 from hpo.results.view import View
 from hpo.search.plan import plan
 from hpo.space import ParameterSpace
@@ -232,40 +231,14 @@ def test_it_learns(tmp_path):
     assert sorted(values[20:])[10] < sorted(values[:20])[10] / 2
 
 
-@pytest.mark.parametrize("control", ["sampler = tpe", "sampler = nsga2", "pruner = median", "pruner = asha"])
-def test_one_worker_and_one_seed_give_the_same_trials(tmp_path, control):
-    write(tmp_path, f"n_trials = 24\nseed = 3\n{control}", REPORTING)
+@pytest.mark.parametrize("control", [f"pruner = {name}" for name in ("median", "asha", "hyperband", "wilcoxon")])
+def test_one_worker_and_one_seed_give_the_same_trials_also_with_a_pruner(tmp_path, control):
+    steps = "\npruner_max_steps = 10" if "hyperband" in control else ""
+    write(tmp_path, f"n_trials = 24\nseed = 3\n{control}{steps}", REPORTING)
     for _ in range(2):
-        submit(tmp_path, "isolation=process" if "pruner" in control else "isolation=none")
+        submit(tmp_path, "isolation=process")
     first, second = ([(r.params, r.value, r.state) for r in view(tmp_path, name).rows()] for name in ("X000", "X001"))
     assert first == second
-
-
-def seen_up_to(experiment: Experiment, worker: str, number: int) -> list[dict[str, Any]]:
-    """The events that the proposal of a trial was made from, by the offsets in its worker's record."""
-    offsets: dict[str, int] = {}
-    for line in (experiment.journals / f"{worker}.jsonl").read_text().splitlines():
-        event = json.loads(line)
-        offsets.update(event.get("seen", {}))
-        if event["e"] == "started" and event["n"] == number:
-            break
-    events = []
-    for name, offset in offsets.items():
-        for line in (experiment.journals / name).read_bytes()[:offset].splitlines():
-            events.append({**json.loads(line), "w": name.split(".")[0]})
-    return events
-
-
-def test_what_was_seen_reproduces_every_proposal_of_many_workers(tmp_path):
-    write(tmp_path, "n_trials = 24\nnworkers = 3\nsampler = tpe", SQUARE)
-    submit(tmp_path)
-    experiment = Experiment(tmp_path / "experiments/last")
-    made = experiment.specification["sampler"]
-    for number, record in experiment.ledger().trials.items():
-        history = Ledger()
-        history.add_events(seen_up_to(experiment, record.attempts[1].worker, number))
-        sampler = samplers.create(made["name"], experiment.space, made["options"], experiment.seed)
-        assert sampler.propose(list(history.trials.values()), number).params == record.params
 
 
 def test_everything_about_the_sampler_is_recorded(tmp_path):
@@ -325,6 +298,18 @@ def test_more_may_be_better(tmp_path):
     assert table[1].startswith(f"{best['value']!r},")
 
 
+def test_a_pruner_ends_what_is_low_where_more_is_better(tmp_path):
+    script = REPORTING.replace("value = (", "value = -(").replace(" + 10 / step", " - 10 / step")
+    write(tmp_path, "n_trials = 30\nseed = 1\npruner = median\ndirection = maximize", script, "x = real(-10, 10)")
+    submit(tmp_path)
+    rows = list(view(tmp_path).rows())
+    pruned = [row.value for row in rows if row.state.value == "pruned" and row.value is not None]
+    completed = [row.value for row in rows if row.state.value == "completed" and row.value is not None]
+    assert len(pruned) >= 3
+    assert max(pruned) < max(completed) == json.loads(hpo("best", "--json", cwd=tmp_path).stdout)["value"]
+    assert sorted(pruned)[len(pruned) // 2] < sorted(completed)[len(completed) // 2]
+
+
 def test_several_objectives_have_a_front(tmp_path):
     script = "def run(hyperparams):\n    x = hyperparams['x']\n    return {'a': x ** 2, 'b': (x - 2) ** 2}\n"
     write(tmp_path, "n_trials = 20\nobjective = a b", script)
@@ -339,10 +324,16 @@ def test_several_objectives_have_a_front(tmp_path):
     assert hpo("best", cwd=tmp_path).stdout.count("&default_model") == len(front)
 
 
-def test_a_missing_objective_is_a_failure_with_its_name(tmp_path):
-    write(tmp_path, "n_trials = 2\nobjective = val_loss size", "def run(hyperparams):\n    return {'val_loss': 1.0}\n")
-    submit(tmp_path, code=1)
-    assert "'size'" in trial(tmp_path, "0")["reason"]
+@pytest.mark.parametrize("size", ["", ", 'size': float('nan')", ", 'size': 10 ** 400", ", 'size': 'big'"])
+def test_a_missing_objective_is_a_failure_with_its_name_and_the_search_goes_on(tmp_path, size):
+    script = f"def run(hyperparams):\n    more = hyperparams['x'] > 0\n    return {{'val_loss': 1.0{size}}}\n"
+    script = script.replace("return", "return {'val_loss': 1.0, 'size': 2} if more else")
+    write(tmp_path, "n_trials = 14\nobjective = val_loss size\nsampler = nsga2", script, "x = real(-1, 1)")
+    submit(tmp_path)
+    rows = list(view(tmp_path).rows())
+    failed = [row for row in rows if row.state.value == "failed"]
+    assert 0 < len(failed) < 14
+    assert all("'size'" in str(row.reason) and row.params["x"] <= 0 for row in failed)
 
 
 # -- what is known beforehand ------------------------------------------------------------------------------------------
