@@ -298,6 +298,23 @@ def test_a_single_run_works_here_and_leaves_no_experiment(tmp_path):
     assert not (tmp_path / "experiments").exists()
 
 
+KEEPS = """
+from hpo.training import checkpoint
+def run(hyperparams):
+    value = checkpoint.restore() or hyperparams['x']
+    checkpoint.save(value, step=1)
+    return value
+"""
+
+
+def test_a_second_single_run_begins_anew(tmp_path):
+    """Else it would return the value of the first, whatever it is given."""
+    write_input(tmp_path, KEEPS, "x = [1, 2, 3]", defaults="  x = 5")
+    for x in (5, 6):
+        assert hpo("run", "model.in", f"x={x}", cwd=tmp_path).stdout.splitlines()[-1] == f"{x}.0"
+    assert (tmp_path / "checkpoints/checkpoint_1.pt").exists()
+
+
 @pytest.mark.parametrize("word", ["run_workflow=0", "use_candle=0"])
 def test_the_keywords_for_a_single_run(tmp_path, word):
     write_input(tmp_path, SQUARE, "x = [1, 2, 3]", defaults="  x = 5")
