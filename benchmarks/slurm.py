@@ -9,8 +9,10 @@ workers 147, workers without a process for each trial 210, array tasks that do n
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,14 +23,19 @@ HPO = [sys.executable, "-P", "-m", "hpo.cli"]
 AT_ONCE = 16
 
 
-def workers(folder: Path, trials: int, isolation: str) -> float:
-    """Seconds of a grid search with `AT_ONCE` workers."""
+def grid(folder: Path, trials: int, isolation: str = "process") -> None:
+    """Put model.py and model.in there: so many points of a function that costs nothing."""
     (folder / "model.py").write_text("def run(hyperparams):\n    return hyperparams['x']\n")
     control = (
         f"model_script = model.py\nworkflow = grid\nnworkers = {AT_ONCE}\nisolation = {isolation}\nexecutor = slurm"
     )
-    space = f"x = [{', '.join(map(str, range(trials)))}]"
+    space = f"x = int(0, {trials - 1})"
     (folder / "model.in").write_text(f"&control\n{control}\n/\n&default_model\n/\n&param_space\n{space}\n/\n")
+
+
+def workers(folder: Path, trials: int, isolation: str) -> float:
+    """Seconds of a grid search with `AT_ONCE` workers."""
+    grid(folder, trials, isolation)
     began = time.monotonic()
     subprocess.run([*HPO, "submit-job", "model.in"], cwd=folder, check=True, capture_output=True)
     claims = folder / "experiments" / "last" / "claims"
@@ -62,8 +69,34 @@ def submitit(folder: Path, trials: int) -> float | None:
     return time.monotonic() - began
 
 
+def submission(folder: Path, file: str) -> tuple[float, float]:
+    """Seconds of `hpo submit-job`, and of a bare sbatch: the medians of five. The jobs are cancelled."""
+    run = functools.partial(subprocess.run, cwd=folder, check=True, capture_output=True, text=True)
+    ours = [*HPO, "submit-job", file, "executor=slurm", "--parsable"]
+    bare = ["sbatch", "--parsable", "--array=0-7", "--output=/dev/null", "--wrap=true"]
+    seconds: list[list[float]] = [[], []]
+    for _ in range(5):
+        for command, took in zip((ours, bare), seconds, strict=True):
+            began = time.monotonic()
+            job = run(command).stdout.strip().rpartition(";")[2]
+            took.append(time.monotonic() - began)
+            run(["scancel", *job.split(",")])
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def submissions() -> None:
+    """Print what a submission takes: of a script that imports torch, and of a large grid."""
+    with tempfile.TemporaryDirectory() as room:
+        grid(Path(room), 10_000)
+        subprocess.run([*HPO, "import-template", "vae"], cwd=room, check=True, capture_output=True)
+        for file, what in (("vae.in", "vae.in"), ("model.in", "a grid of 10000 points")):
+            ours, bare = submission(Path(room), file)
+            print(f"{f'submitting {what}':<55} {ours:6.2f} s  beside {bare:.2f} s of a bare sbatch", flush=True)
+
+
 def main() -> None:
     """Measure and print."""
+    submissions()
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     few = max(10, trials // 10)
     cases = {
