@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -282,6 +284,21 @@ def test_hopeless_trials_are_pruned(tmp_path, pruner, isolation):
     assert trial(tmp_path, best["id"])["state"] == "completed"
     table = hpo("aggregate-results", "-o", "-", cwd=tmp_path).stdout.splitlines()
     assert [line.endswith("pruned") for line in table[1:]] == sorted(line.endswith("pruned") for line in table[1:])
+
+
+def test_a_report_that_is_not_a_number_ends_a_trial_which_is_the_last_of_the_pruned(tmp_path):
+    script = (
+        "from hpo import training\n\ndef run(hyperparams):\n    x = hyperparams['x']\n"
+        "    training.report(1, float('nan') if x > 3 else x)\n    return x\n"
+    )
+    write(tmp_path, "n_trials = 24\nseed = 1\nsampler = random\npruner = asha", script, "x = real(-5, 5)")
+    submit(tmp_path)
+    table = list(csv.DictReader(hpo("aggregate-results", "-o", "-", cwd=tmp_path).stdout.splitlines()))
+    pruned = [float(row["result"]) for row in table if row["state"] == "pruned"]
+    numbers = [value for value in pruned if not math.isnan(value)]
+    assert numbers == sorted(numbers) == pruned[: len(numbers)]
+    assert 0 < len(numbers) < len(pruned)
+    assert not [row for row in table if row["state"] == "completed" and float(row["x"]) > 3]
 
 
 # -- objectives --------------------------------------------------------------------------------------------------------

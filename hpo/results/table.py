@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ def write(
     Completed rows come first, the best on top; then pruned ones with their last report, then the others, by number.
     sign: -1 when more is better. others: further objectives, in columns behind the state.
     """
-    ordered = sorted(rows, key=lambda r: (_rank(r), sign * (r.value or 0.0), r.number))
+    ordered = sorted(rows, key=lambda r: (_rank(r), _badness(r.value, sign), r.number))
     fixed = ("result", "dirname", "id")
     names = list(dict.fromkeys(name for row in ordered for name in row.params if name not in fixed))
     state = "state" if "state" not in names else "trial_state"
@@ -61,6 +62,11 @@ def write(
 def _rank(row: Row) -> int:
     """Which part of the table a row belongs to."""
     return 2 if row.value is None else 1 if row.state is State.PRUNED else 0
+
+
+def _badness(value: float | None, sign: int) -> float:
+    """What is sorted by. A pruned trial whose last report was not a number is the worst of them."""
+    return math.inf if value is None or math.isnan(value) else sign * value
 
 
 def _result(value: float | None, form: str | None) -> str:

@@ -31,6 +31,12 @@ def test_the_registry_has_the_names_of_the_table():
     assert tuple(samplers.TABLE) == registry.SAMPLERS
 
 
+@pytest.mark.parametrize("name", samplers.TABLE)
+def test_those_that_look_at_the_history_are_those_that_learn(name: str):
+    made = samplers.create(name, FINITE, options(name, FINITE), 1)
+    assert made.needs_history == (name in samplers.LEARNING)
+
+
 @pytest.mark.parametrize("workers", [1, 8])
 @pytest.mark.parametrize(("name", "space"), CASES)
 def test_every_proposal_is_a_point_of_the_space(name: str, space: ParameterSpace, workers: int):
