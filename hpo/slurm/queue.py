@@ -102,15 +102,33 @@ def _tasks(answer: str) -> Iterator[Task]:
     for line in answer.splitlines():
         if line.strip():
             cells = (line[start:end].strip() for start, end in zip(starts, ends, strict=True))
-            yield _task(dict(zip(_COLUMNS, cells, strict=True)), line)
+            yield from _tasks_of(dict(zip(_COLUMNS, cells, strict=True)), line)
 
 
-def _task(cells: dict[str, str], line: str) -> Task:
-    job, index = cells["ArrayJobID"], cells["ArrayTaskID"]
-    if not (job.isdigit() and cells["State"].replace("_", "").isalpha() and cells["RestartCnt"].isdigit()):
+def _tasks_of(cells: dict[str, str], line: str) -> Iterator[Task]:
+    """The task of one line; or several that wait, where -r is not heeded: ``[3-9%2]``."""
+    job, indexes = cells["ArrayJobID"], _indexes(cells["ArrayTaskID"])
+    known = job.isdigit() and cells["State"].replace("_", "").isalpha() and cells["RestartCnt"].isdigit()
+    if not known or indexes is None:
         raise SchedulerError(f"squeue answered in a form that is not understood: {line.strip()[:100]}")
+    for name in [f"{job}_{index}" for index in indexes] or [job]:
+        yield _task(name, cells)
+
+
+def _indexes(text: str) -> list[int] | None:
+    """Read ``7``, ``[3-5,9%2]`` or ``N/A``; None when some are left out (``[1,3,...]``)."""
+    if text == "N/A":
+        return []
+    found = re.fullmatch(r"\[?(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)(?:%\d+)?\]?", text)
+    if found is None or len(text) >= _COLUMNS["ArrayTaskID"]:
+        return None
+    ends = (part.partition("-") for part in found[1].split(","))
+    return [index for low, _, high in ends for index in range(int(low), int(high or low) + 1)]
+
+
+def _task(name: str, cells: dict[str, str]) -> Task:
     return Task(
-        name=f"{job}_{index}" if index.isdigit() else job,
+        name=name,
         state=cells["State"],
         restarts=int(cells["RestartCnt"]),
         left=seconds(cells["TimeLeft"]),

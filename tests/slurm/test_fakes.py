@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import support
@@ -82,6 +83,11 @@ def eyes(worker: Path, monkeypatch: pytest.MonkeyPatch) -> Eyes:
         (row("17_3", "COMPLETING"), Vitality.ALIVE),
         (row("17_3", "SUSPENDED"), Vitality.ALIVE),
         (row("17_3", "PENDING"), Vitality.UNKNOWN),
+        (row("17_[1-2,3-5%2]", "PENDING"), Vitality.UNKNOWN),  # where -r is not heeded
+        (row("17_[0,2,4,...]", "PENDING"), Vitality.UNKNOWN),  # who is left out?
+        (row("17_[10,12,14,16,18,20]", "PENDING"), Vitality.UNKNOWN),  # cut off by the width of the column
+        (row("17_[4-9%2]", "PENDING"), Vitality.DEAD),
+        (row("17"), Vitality.DEAD),
         (row("17_2") + row("17_30") + row("170_3"), Vitality.DEAD),
         ("", Vitality.DEAD),
         (row("17_3", "PENDING", restarts=1, reason="BeginTime"), Vitality.DEAD),
@@ -323,6 +329,64 @@ def test_slow_answers_are_waited_for(tmp_path: Path, site: Callable[..., Path]) 
     (room / "sinfo").write_text(f"#!/bin/sh\nsleep 2\ncat '{tmp_path / 'partitions'}'\n")
     (room / "sinfo").chmod(0o755)
     assert support.hpo(*SUBMIT, cwd=tmp_path).returncode == 0
+
+
+def test_how_jobs_ended_is_told_by_sacct_when_squeue_has_forgotten(tmp_path: Path, site: Callable[..., Path]) -> None:
+    """It is asked once; the jobs that squeue itself showed as ended are remembered."""
+    (tmp_path / "ends").write_text("17_0|OUT_OF_MEMORY|0:125|node1\n17_1|CANCELLED by 1000|0:15|None assigned\n")
+    room = site(sacct=f"say {tmp_path / 'ends'}")
+    document = forgotten(tmp_path)
+    assert [job["state"] for job in document["jobs"]] == ["OUT_OF_MEMORY", "CANCELLED"]
+    assert document["state"] == "interrupted"
+    assert support.hpo("status", cwd=tmp_path).stdout.count("out_of_memory") == 1
+    assert (room / "calls").read_text().count(" sacct ") == 1
+
+
+@pytest.mark.parametrize("answer", ["refuse Slurm accounting storage is disabled", "say nothing"])
+def test_without_accounts_nothing_is_said_of_them(tmp_path: Path, site: Callable[..., Path], answer: str) -> None:
+    room = site(sacct=answer.replace("nothing", str(tmp_path / "nothing")))
+    document = forgotten(tmp_path)
+    assert [job["state"] for job in document["jobs"]] == ["ENDED", "ENDED"]
+    assert "accounting" not in support.hpo("status", cwd=tmp_path).stdout
+    assert (room / "calls").read_text().count(" sacct ") == 1
+
+
+def test_sacct_that_does_not_answer_is_asked_again(tmp_path: Path, site: Callable[..., Path]) -> None:
+    room = site(sacct="refuse Problem talking to the database: Connection refused")
+    forgotten(tmp_path, HPO_ASK_EVERY="0.1")
+    support.hpo("status", cwd=tmp_path, HPO_ASK_EVERY="0.1")
+    assert (room / "calls").read_text().count(" sacct ") >= 2
+
+
+def forgotten(folder: Path, **variables: str) -> dict[str, Any]:
+    """Submit, and look until squeue, which shows no job at all, and sacct have been asked; what status says then."""
+    variables = {"HPO_ASK_EVERY": "0", **variables}
+    assert support.hpo(*SUBMIT, cwd=folder, **variables).returncode == 0
+    for _ in range(3):
+        document = json.loads(support.hpo("status", "--json", cwd=folder, **variables).stdout)
+    return dict(document)
+
+
+def test_the_users_own_variables_neither_hide_jobs_nor_undo_the_script(
+    tmp_path: Path, site: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Formats, filters and options that would hold for sbatch alone; what means an option is in the script instead."""
+    room = site()
+    (room / "sbatch").unlink()
+    (room / "sbatch").write_text(f"#!/bin/sh\nenv >'{tmp_path}/seen'\necho 17\n")
+    (room / "sbatch").chmod(0o755)
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", CLUSTER)
+    theirs = {"SBATCH_WAIT": "1", "SBATCH_OUTPUT": "x", "SQUEUE_FORMAT": "%i", "SBATCH_PARTITION": "batch",
+              "SBATCH_GRES": "lscratch:10", "SBATCH_MEM_PER_NODE": "4G", "SBATCH_TIMELIMIT": "9:00:00"}  # fmt: skip
+    done = support.hpo(*SUBMIT, "walltime=01:00:00", cwd=tmp_path, **theirs)
+    assert done.returncode == 0, done.stderr
+    assert not theirs.keys() & {line.partition("=")[0] for line in (tmp_path / "seen").read_text().splitlines()}
+    script_ = (tmp_path / "experiments" / "X000" / "submit.sbatch").read_text()
+    for option in ("--partition=batch", "--gres=lscratch:10", "--mem=4G", "--time=01:00:00"):
+        assert f"#SBATCH {option}\n" in script_
+    assert "9:00:00" not in script_  # the file says more than the environment
+    said = support.hpo(*SUBMIT, cwd=tmp_path, SBATCH_PARTITION="bacth").stderr
+    assert "no partition 'bacth'" in said
 
 
 # -- the batch script ------------------------------------------------------------------------------------------------
