@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -68,13 +68,14 @@ class AshaPruner:
     factor: int
     rate: int = 0
 
-    def prunes(self, others: Sequence[Told], number: int, reports: Reports) -> bool:
+    def prunes(self, others: Iterable[Told], number: int, reports: Reports) -> bool:
         """See `Pruner`."""
         del number
         *before, (step, value) = reports.items()
-        first = sum(1 for _ in self._rungs(dict(before)))
+        rung = sum(1 for _ in self._rungs(dict(before)))
+        if step < self._step(rung):
+            return False  # between two rungs, as most reports are: nobody else has to be looked at
         passed = [dict(self._rungs(one.reports)) for one in others]
-        rung = first
         while step >= self._step(rung):
             rivals = sorted([*(rungs[rung] for rungs in passed if rung in rungs), value])
             if math.isnan(value) or not value <= rivals[max(0, len(rivals) // self.factor - 1)]:
@@ -110,7 +111,7 @@ class HyperbandPruner:
     def prunes(self, others: Sequence[Told], number: int, reports: Reports) -> bool:
         """See `Pruner`."""
         mine = self._bracket(number)
-        rivals = [one for one in others if self._bracket(one.number) == mine]
+        rivals = (one for one in others if self._bracket(one.number) == mine)
         return self._brackets[mine].prunes(rivals, number, reports)
 
     def _bracket(self, number: int) -> int:

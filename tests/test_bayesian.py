@@ -461,6 +461,7 @@ def test_what_is_not_there_is_one_sentence(tmp_path, source):
             "c = ['a', 'b']\nd = [1, 2]",
             "sampler = cmaes needs two or more parameters that are numbers",
         ),
+        ("sampler = cmaes", "x = real(0, 1)\nn = int(3, 3)", "there is one; sampler = tpe can"),
         ("sampler = cmaes", SPACE, "'m' is conditional; sampler = tpe can"),
         ("sampler = gp", SPACE, "'m' is conditional; sampler = tpe can"),
         ("sampler = cmaes\nobjective = a b", "x = real(0, 1)\ny = real(0, 1)", "sampler = tpe and nsga2 can"),

@@ -84,7 +84,8 @@ def _cmaes(task: Task) -> str | None:
         return f"has one objective; {others}"
     if task.conditional:
         return f"needs every parameter in every trial, but {_some(task.conditional)} is conditional; {others}"
-    numbers = len(task.space.domains()) - len(task.choices)
+    domains = task.space.domains().values()
+    numbers = sum(not isinstance(domain, ChoiceDomain) and domain.low < domain.high for domain in domains)
     if numbers < 2:
         return f"needs two or more parameters that are numbers, and there {_are(numbers)}; {others}"
     return None
