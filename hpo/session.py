@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from hpo import executors, processes
-from hpo.errors import UsageError
+from hpo.errors import SchedulerError, UsageError
 from hpo.executors import Executor, slurm
 from hpo.experiment import UNLIMITED, Experiment, hash_of
 from hpo.liveness import Liveness, Vitality
@@ -114,7 +114,7 @@ def resume(
         name, hours = experiment.name, experiment.max_hours
         print(f"{name}: max_hours = {hours} is over; a larger one goes on: hpo resume {name} max_hours=…")
         return 0
-    executor = place.resolve(experiment.keywords["executor"]).executor
+    executor = _where(experiment)
     if detached and executor == "inline":
         raise UsageError(f"{experiment.name} runs in the process that starts it (executor = inline): no --detach")
     experiment.request_resume()
@@ -131,6 +131,18 @@ def resume(
     if detached:
         return detach(experiment, executor, workers=workers)
     return conduct(experiment, executor, workers=workers)
+
+
+def _where(experiment: Experiment) -> str:
+    """The executor that goes on. What has run as jobs does not go on here because Slurm is down for a while."""
+    choice = place.resolve(experiment.keywords["executor"])
+    passed_over = choice.executor == "local" and choice.why and "SLURM_JOB_ID" not in os.environ
+    if passed_over and slurm.ids(experiment):
+        raise SchedulerError(
+            f"{experiment.name} has run as jobs of Slurm, which does not answer: try again later, "
+            "or set HPO_EXECUTOR=local to go on with it on this machine"
+        )
+    return choice.executor
 
 
 def _busy(view: View) -> int:
@@ -179,15 +191,23 @@ def cancel(experiment: Experiment) -> int:
     """Ask every worker to stop, wait until they have, and say what was saved."""
     liveness = Liveness(experiment.workers, kill=False)  # it must remember which heartbeats it saw move
     view = View(experiment, liveness=liveness)
+    if view.finished < experiment.budget and experiment.stop() is None:
+        experiment.request_stop("cancelled", kill=True)  # at once: Slurm may be slow, or not answer
     state = view.experiment_state()
     if state == "finished":
-        print(f"{experiment.name} has finished; there is nothing to cancel")
-        return 0
-    experiment.request_stop("cancelled", kill=True)  # also for workers that are about to begin
-    slurm.cancel(experiment, waiting_only=True)
+        return _end_idle_jobs(experiment)
+    if (stop := experiment.stop()) is None or not stop.kill:
+        experiment.request_stop("cancelled", kill=True)
+    try:
+        slurm.cancel(experiment, waiting_only=True)
+    except SchedulerError as error:
+        raise SchedulerError(
+            f"{error}: the workers have been asked to stop all the same, and will; "
+            f"'hpo cancel {experiment.name}' once more ends the jobs, when Slurm answers"
+        ) from None
     if state != "running":
         slurm.cancel(experiment, waiting_only=False)
-        print(f"{experiment.name} is {state}; nothing of it will run until 'hpo resume {experiment.name}'")
+        print(f"nothing of {experiment.name} runs, and nothing will until 'hpo resume {experiment.name}'")
         return 0
     end = time.monotonic() + CANCEL_PATIENCE
     while view.experiment_state() == "running" and time.monotonic() < end:
@@ -201,6 +221,16 @@ def cancel(experiment: Experiment) -> int:
     for worker in alive:
         print(f"worker {worker['id']} on {worker['host']} has not answered yet; it stops when it sees the request")
     print(f"'hpo resume {experiment.name}' runs what is left")
+    return 0
+
+
+def _end_idle_jobs(experiment: Experiment) -> int:
+    """End jobs that a finished search has left: held, or queued again by a scheduler that did not see their end."""
+    if slurm.active(experiment):
+        slurm.cancel(experiment, waiting_only=False)
+        print(f"{experiment.name} has finished; the jobs that it still had were ended")
+    else:
+        print(f"{experiment.name} has finished; there is nothing to cancel")
     return 0
 
 

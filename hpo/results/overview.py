@@ -40,7 +40,7 @@ _GOOD_ENDS = ("ENDED", "COMPLETED")
 
 def _print_jobs(view: View) -> None:
     """The jobs at the scheduler that wait, run, or came to a bad end: a line for those that are alike."""
-    if view.jobs and view.board.trouble:
+    if any(job.active for job in view.jobs) and view.board.trouble:
         print(f"  Slurm does not answer, what follows may have changed: {view.board.trouble}")
     alike: dict[tuple[str, str], list[str]] = {}
     for job in view.jobs:

@@ -103,6 +103,7 @@ class Board:
         except OSError:
             return  # somebody else asks; or nobody can, since nothing can be written
         self._write(last + 1, self._outcome(question))
+        self._read()  # what is forgotten must not be the last that was answered
         for number in self._numbers("asked"):
             if number < last:
                 self._forget(number)
