@@ -162,6 +162,20 @@ def test_max_hours_pause_what_runs_at_its_next_checkpoint(tmp_path):
         reached = len(steps)
 
 
+def test_more_hours_reach_the_workers_that_run(tmp_path):
+    write(tmp_path, "max_hours = 0.001\nsampler = random", ENDLESS)
+    text = (tmp_path / "model.in").read_text()
+    (tmp_path / "model.in").write_text(text.replace("isolation = none\n", ""))
+    running = start_hpo("submit-job", "model.in", cwd=tmp_path)
+    wait_for(lambda: (tmp_path / "experiments/last").exists() and status(tmp_path)["trials"]["running"] == 1)
+    assert hpo("resume", "max_hours=1", cwd=tmp_path, timeout=30).returncode == 0
+    experiment = Experiment(tmp_path / "experiments/last")
+    wait_for(lambda: hours_used(experiment) > 0.0025)
+    assert status(tmp_path)["trials"]["running"] == 1
+    hpo("cancel", cwd=tmp_path)
+    running.communicate(timeout=60)
+
+
 def hours_used(experiment: Experiment) -> float:
     return seconds_used(experiment.workers, experiment.journals) / 3600
 

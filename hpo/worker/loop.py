@@ -72,6 +72,7 @@ class Worker:
         self._history = History(self._journal)
         self._pruner = experiment.specification["pruner"]
         self._next = 0
+        self._hours: float | None = None
         self._end = math.inf
         self._begun = False
         self.terminated = False
@@ -90,6 +91,7 @@ class Worker:
             scratch.mkdir()
             self._left.tidy()
             self._left.restore(self._alike.begin())
+            self._hours = self._experiment.max_hours
             left = self._experiment.seconds_left
             self._end = math.inf if left is None else time.monotonic() + left
         heartbeat = liveness.Heartbeat(self._experiment.workers, self.id)
@@ -117,13 +119,20 @@ class Worker:
             return Ended.SUPERSEDED
         if self.terminated:
             return Ended.TERMINATED
-        if time.monotonic() >= self._end and self._experiment.stop() is None:
+        if self.out_of_hours() and self._experiment.stop() is None:
             reason = f"max_hours = {self._experiment.max_hours} is over"
             self._experiment.request_stop(reason, kill=True, finished=True)
         if self._experiment.stop() is not None:
             return Ended.STOPPED
         self._deadline.look()
         return None if self._deadline.has_room() else Ended.WALLTIME
+
+    def out_of_hours(self) -> bool:
+        """Whether max_hours are over; `hpo resume max_hours=…` may have given more since this worker began."""
+        if time.monotonic() >= self._end and (hours := self._experiment.max_hours) is not None:
+            self._end += 3600 * (hours - (self._hours or 0.0))
+            self._hours = hours
+        return time.monotonic() >= self._end
 
     # -- claiming ----------------------------------------------------------------------------------------------------
 
@@ -318,7 +327,7 @@ class WorkerWatch:
         worker, now = self._worker, time.monotonic()
         if now - self._looked >= CONTROL_EVERY or now >= worker._end:
             self._looked = now
-            self._look(now)
+            self._look()
         deadline = worker._deadline.interrupt()
         if worker.superseded or deadline is Interrupt.END:
             return Interrupt.END
@@ -329,11 +338,11 @@ class WorkerWatch:
         self.out_of_time = deadline is not None
         return deadline
 
-    def _look(self, now: float) -> None:
+    def _look(self) -> None:
         """What others want, or have done, and when the job ends."""
         worker, number, attempt = self._worker, self._about["n"], self._about["k"]
         request = worker._experiment.stop()
-        self._stop = now >= worker._end or (request is not None and request.kill)
+        self._stop = worker.out_of_hours() or (request is not None and request.kill)
         worker.superseded = worker._journal.is_claimed(f"{number}.{attempt + 1}")
         worker._deadline.look()
 
