@@ -91,12 +91,12 @@ def _rehearse(given: InputFile, arrays: Sequence[Array], file: Path, complaints:
         return
     folder = experiment.home().absolute() / experiment.next_name()
     text = script.render(given.control, folder, arrays[0], kill_wait=0)
-    refusal, passing = rehearse(text, [f"--array={arrays[0].option}", "--chdir=/"])
+    refusal, certain = rehearse(text, [f"--array={arrays[0].option}", "--chdir=/"])
     where = given.where("custom_sbatch_args", file)
-    if refusal and passing:
-        complaints.warn(f"sbatch may refuse this now: {refusal}", *where)
-    elif refusal:
+    if refusal and certain:
         complaints.error(f"sbatch will not take this: {refusal}", *where)
+    elif refusal:
+        complaints.warn(f"sbatch may refuse this now: {refusal}", *where)
 
 
 def _tasks(given: InputFile, n_trials: int | None) -> int:

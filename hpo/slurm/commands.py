@@ -43,6 +43,9 @@ _UNDOING = frozenset(
 #: Variables of the job in which we run that one submitted from it would inherit, where Slurm sets none of its own.
 _OF_THIS_JOB = frozenset({"SLURM_RESTART_COUNT", "SLURM_JOB_START_TIME", "SLURM_JOB_END_TIME"})
 
+#: What a line of a complaint begins with.
+_PREFIX = re.compile(r"^(\w+: )?((error|fatal|allocation failure): )*")
+
 
 def ask(*command: str, patience: float | None = None, text: str = "") -> str:
     """Return what a command prints. text: what it reads.
@@ -78,14 +81,14 @@ def _environment() -> dict[str, str]:
 
 
 def last_error(text: str) -> str:
-    """The last line of what a command complained of, without its own name; with the one word before it, if it is one.
+    """The last line of what a command complained of, without its own name; in brackets the errors before it.
 
-    sbatch says which limit it is ("QOSMaxSubmitJobPerUserLimit") on a line of its own.
+    sbatch says which limit it is ("QOSMaxSubmitJobPerUserLimit"), and what a site's own plugin says, on lines before.
     """
-    words = (re.sub(r"^(\w+: )?((error|fatal|allocation failure): )*", "", line.strip()) for line in text.splitlines())
-    lines = [line for line in words if line and not line.startswith('Try "')]
-    cause = f" ({lines[-2]})" if len(lines) > 1 and lines[-2].isalnum() else ""
-    return f"{lines[-1]}{cause}" if lines else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith('Try "')]
+    *before, last = [_PREFIX.sub("", line) for line in lines if line is lines[-1] or "error: " in line] or [""]
+    causes = "; ".join(dict.fromkeys(line for line in before if line != last))
+    return f"{last} ({causes[:300]})" if causes else last
 
 
 def on_path(command: str) -> bool:

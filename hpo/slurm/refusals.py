@@ -26,16 +26,8 @@ _REMEDIES = {
     "temporarily": "this cluster has as many jobs as it keeps at a time (MaxJobCount), or is busy: try again later",
     "socket timed out": "slurmctld is busy: see 'squeue --me' whether the job came through, then 'hpo resume'",
 }
-#: What a rehearsal cannot tell from a cluster whose nodes are away for the moment, or that is busy.
-_PASSING = (
-    "node configuration",
-    "unable",
-    "unavailable",
-    "timed out",
-    "did not answer",
-    "cannot be run",
-    "submit limit",
-)
+#: The words of refusals that no time will change. Anything else may be of a busy cluster, or one whose nodes are away.
+_CERTAIN = ("invalid", "unrecognized", "ambiguous", "requires an argument", "mutually exclusive")
 
 
 def with_remedy(refusal: str) -> str:
@@ -47,11 +39,11 @@ def with_remedy(refusal: str) -> str:
 def rehearse(script: str, options: Sequence[str]) -> tuple[str, bool]:
     """Ask sbatch what it would say to a script; nothing is submitted.
 
-    Returns its refusal with what helps, "" for none, and whether that may pass: then the jobs may well be accepted.
+    Returns its refusal with what helps, "" for none, and whether that is certain: else the jobs may well be accepted.
     """
     try:
         commands.ask("sbatch", "--test-only", *options, text=script)
     except SchedulerError as error:
         refusal = str(error).removeprefix("sbatch: ")
-        return with_remedy(refusal), any(words in refusal.casefold() for words in _PASSING)
+        return with_remedy(refusal), any(words in refusal.casefold() for words in _CERTAIN)
     return "", False

@@ -306,6 +306,22 @@ def test_what_sbatch_will_never_take_is_known_before_anything_is_made(
     assert not (tmp_path / "experiments").exists()
 
 
+def test_what_a_sites_own_plugin_says_is_passed_on(tmp_path: Path, site: Callable[..., Path]) -> None:
+    """sbatch prints it before the last line; nobody knows whether it is meant for ever."""
+    room = site()
+    (room / "sbatch").unlink()
+    (room / "sbatch").write_text(
+        "#!/bin/sh\necho 'sbatch: error: please name a project' >&2\n"
+        "echo 'sbatch: error: Batch job submission failed: Unspecified error' >&2\nexit 1\n"
+    )
+    (room / "sbatch").chmod(0o755)
+    done = support.hpo(*SUBMIT, cwd=tmp_path)
+    said = "Batch job submission failed: Unspecified error (please name a project)"
+    assert f"warning: model.in: sbatch may refuse this now: {said}" in done.stderr
+    assert f"sbatch: {said}\n" in done.stderr
+    assert done.returncode == 1
+
+
 def test_what_sbatch_may_take_later_stops_nothing(tmp_path: Path, site: Callable[..., Path]) -> None:
     """With its nodes away for an hour a cluster says the same as without any such node."""
     site(sbatch="refuse allocation failure: Requested node configuration is not available")
