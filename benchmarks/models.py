@@ -192,7 +192,7 @@ def compare_dcgan(dataset: str, folder: str, device: torch.device, size: int, wi
     with FlopCounterMode(display=False) as counter:
         trainer.step(next(data.batches(BATCH)))
     share = counter.get_total_flops() / peak(device)
-    base = example_dcgan(trainer, data.train, steps)
+    base = example_dcgan(trainer, data.images, steps)
     _line("tutorial's loop", base, BATCH, 1.0, f"{share / base:.1%}")
     for precision, chosen in settings.items():
         seconds = our_dcgan(dcgan.Trainer(chosen, data.channels, device), data, steps)

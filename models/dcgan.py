@@ -147,26 +147,30 @@ def _initialise(layer: nn.Module) -> None:
 
 
 class Data:
-    """The training images as bytes, on the device when they fit there, and the real images to compare with."""
+    """The images as bytes, on the device when they fit there; which of them are for training; the others, to compare.
+
+    images (N, C, H, W) and labels, or None: all. train: the numbers of those to train on. validation: the real images
+    to compare with, -1 to 1.
+    """
 
     def __init__(self, settings: Settings, device: torch.device) -> None:
         images = load_images(settings)
         count = min(settings.validation, len(images.train) // 5)
-        train, held_out = image_data.hold_out(torch.arange(len(images.train)), count)
-        self.labels = None if images.labels is None else images.labels[train]
-        self.train = images.train[train]
+        # numbers of images, not copies: trials share what is mapped into memory
+        self.train, held_out = image_data.hold_out(torch.arange(len(images.train)), count)
         if len(self.train) < settings.batch_size:
             raise ValueError(f"batch_size = {settings.batch_size} is more than the {len(self.train)} training images")
         if count < 2:
             raise ValueError(f"{len(images.train)} images are too few to hold some out for validation")
+        self.images, self.labels = images.train, images.labels
         self.validation = normalised(images.train[held_out].to(device))
-        self.channels = self.train.shape[1]
+        self.channels = images.train.shape[1]
         self.device = device
-        self._resident = self.train.to(device) if fits(self.train, device) else None
+        self._resident = images.train.to(device) if fits(images.train, device) else None
 
     def batches(self, size: int) -> Iterator[Tensor]:
-        """Yield all whole batches of a random order, (size, C, H, W), -1 to 1."""
-        order = torch.randperm(len(self.train))[: len(self.train) // size * size]
+        """Yield all whole batches of the training images in random order, (size, C, H, W), -1 to 1."""
+        order = self.train[torch.randperm(len(self.train))][: len(self.train) // size * size]
         for images in self._prefetched(order.split(size)) if self._resident is None else self._picked(order, size):
             yield normalised(images).contiguous(memory_format=torch.channels_last)
 
@@ -180,11 +184,11 @@ class Data:
             for index in indices[ahead:]:
                 yield waiting.popleft().result().to(self.device, non_blocking=True)
                 waiting.append(pool.submit(self._read, index))
-            for images in waiting:
-                yield images.result().to(self.device, non_blocking=True)
+            for batch in waiting:
+                yield batch.result().to(self.device, non_blocking=True)
 
     def _read(self, index: Tensor) -> Tensor:
-        images = self.train[index]
+        images = self.images[index]
         return images.pin_memory() if self.device.type == "cuda" else images  # only such a copy does not block
 
 
@@ -408,7 +412,8 @@ def run(hyperparams: Mapping[str, Any]) -> dict[str, float]:
     device = pick_device(settings.device)
     with contextlib.closing(Log(settings)) as log:
         data = Data(settings, device)
-        network = feature_network(data.train, data.labels, experiment_folder(folder) / "features", device)
+        kept = experiment_folder(folder) / "features"
+        network = feature_network(data.images, data.labels, kept, device, chosen=data.train)
         training.seed_everything(settings.rng_seed if settings.seed is None else settings.seed)
         trainer = Trainer(settings, data.channels, device)
         return fit(trainer, data, Yardstick(data.validation, network), log)

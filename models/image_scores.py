@@ -114,16 +114,19 @@ def scaled(x: Tensor) -> Tensor:
     return F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", antialias=True)
 
 
-def feature_network(images: Tensor, labels: Tensor | None, folder: Path, device: torch.device) -> Features:
+def feature_network(
+    images: Tensor, labels: Tensor | None, folder: Path, device: torch.device, chosen: Tensor | None = None
+) -> Features:
     """Return the network for these images, from `folder` or trained and put there; the generators stay as they are.
 
-    images: uint8 (N, C, H, W). labels: (N,) or None.
+    images: uint8 (N, C, H, W). labels: (N,) or None. chosen: the numbers of the images to train on; None: all.
     """
-    path = folder / f"features_{_fingerprint(images, labels)}.pt"
+    chosen = torch.arange(len(images)) if chosen is None else chosen
+    path = folder / f"features_{_fingerprint(images, labels, chosen)}.pt"
     if not path.exists():
         with one_at_a_time(folder):
             if not path.exists():
-                network = _train(images, labels, device)
+                network = _train(images, labels, chosen, device)
                 write_once(path, lambda file: torch.save(network.state_dict(), file))
     with torch.random.fork_rng(devices=[]):  # its initial weights are drawn for nothing
         network = Features(images.shape[1])
@@ -131,23 +134,24 @@ def feature_network(images: Tensor, labels: Tensor | None, folder: Path, device:
     return network.to(device).requires_grad_(False)
 
 
-def _fingerprint(images: Tensor, labels: Tensor | None) -> str:
+def _fingerprint(images: Tensor, labels: Tensor | None, chosen: Tensor) -> str:
     digest = hashlib.sha256(repr((images.shape, labels is None)).encode())
-    digest.update(images.contiguous().numpy())
-    if labels is not None:
-        digest.update(labels.numpy())
+    for part in (images, chosen) if labels is None else (images, chosen, labels):
+        digest.update(part.contiguous().numpy())
     return digest.hexdigest()[:16]
 
 
-def _train(images: Tensor, labels: Tensor | None, device: torch.device, steps: int = 400, batch: int = 128) -> Features:
+def _train(
+    images: Tensor, labels: Tensor | None, chosen: Tensor, device: torch.device, steps: int = 400, batch: int = 128
+) -> Features:
     """A few epochs of Adam; about ten seconds on one core."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(0)
         features = Features(images.shape[1]).to(device)
         head = (_decoder(images.shape[1]) if labels is None else nn.Linear(128, int(labels.max()) + 1)).to(device)
         optimizer = torch.optim.Adam([*features.parameters(), *head.parameters()], lr=1e-3, fused=True)
-        for _ in range(min(steps, 5 * len(images) // batch + 1)):
-            index = torch.randint(len(images), (batch,))
+        for _ in range(min(steps, 5 * len(chosen) // batch + 1)):
+            index = chosen[torch.randint(len(chosen), (batch,))]
             x = scaled(images[index].to(device) / 127.5 - 1)
             out = head(features(x))
             loss = F.mse_loss(out, x) if labels is None else F.cross_entropy(out, labels[index].to(device))

@@ -138,6 +138,11 @@ def test_what_it_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {"checkpoint_4.pt", "checkpoint_5.pt"}
 
 
+def test_divergence_is_an_error_not_a_number() -> None:
+    with pytest.raises(FloatingPointError, match=r"diverged: MMD\^2 is nan after epoch 1"):
+        dcgan.run({**TINY, "lr": 1e30})
+
+
 def test_trials_of_an_experiment_share_the_feature_network(tmp_path: Path) -> None:
     (tmp_path / "experiment.json").touch()
     for name in ("a", "b"):

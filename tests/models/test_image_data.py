@@ -227,3 +227,16 @@ def test_pictures_of_a_folder_are_cut_to_squares_from_their_middles(
     images = image_data.load_folder(tmp_path / "pictures", 16)
     assert images.train.shape == (1, 3, 16, 16) and images.train.float().mean() > 250
     assert image_data.load_folder(tmp_path / "pictures", 16, channels=1).train.shape == (1, 1, 16, 16)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_frames_of_a_film_are_as_bright_as_their_images(tmp_path: Path, channels: int) -> None:
+    """One range for all: a dark image stays dark whatever comes after it."""
+    levels = (0.2, 0.9, 0.5)
+    images = torch.stack([torch.full((channels, 16, 16), level) for level in levels])
+    image_data.save_film(images, tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as film:
+        assert (film.n_frames, film.size, film.info["loop"]) == (3, (128, 128), 0)
+        for n, level in enumerate(levels):
+            film.seek(n)
+            assert film.convert("L").getpixel((5, 5)) == pytest.approx(255 * level, abs=3)
