@@ -58,11 +58,18 @@ def read() -> Cluster:
     return Cluster(
         name=setting("ClusterName") or "",
         partitions=_partitions(commands.ask("sinfo", "-h", "-a", "-e", "-o", "%P|%l|%c|%m|%G|%a")),
-        largest_array=max(1, int(setting("MaxArraySize") or 1001)),
+        largest_array=_largest_array(),
         most_jobs=int(setting("MaxJobCount") or 10_000),
         kill_wait=int(setting("KillWait") or 30),
         enforced=setting("AccountingStorageEnforce") or "",
     )
+
+
+def _largest_array() -> int:
+    """Tasks of one array: indexes stay below MaxArraySize, and a site may set fewer tasks than that."""
+    fewer = re.search(r"max_array_tasks=(\d+)", setting("SchedulerParameters") or "")
+    most = int(setting("MaxArraySize") or 1001)
+    return max(1, min(most, int(fewer[1])) if fewer else most)
 
 
 def _partitions(answer: str) -> dict[str, Partition]:

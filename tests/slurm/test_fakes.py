@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import time
@@ -345,6 +346,16 @@ def test_slow_answers_are_waited_for(tmp_path: Path, site: Callable[..., Path]) 
     (room / "sinfo").write_text(f"#!/bin/sh\nsleep 2\ncat '{tmp_path / 'partitions'}'\n")
     (room / "sinfo").chmod(0o755)
     assert support.hpo(*SUBMIT, cwd=tmp_path).returncode == 0
+
+
+def test_a_site_may_allow_fewer_tasks_than_indexes(tmp_path: Path, site: Callable[..., Path]) -> None:
+    room = site()
+    (tmp_path / "config").write_text(
+        f"{CONFIG}SchedulerParameters = bf_continue,max_array_tasks=2,nohold_on_prolog_fail\n"
+    )
+    assert support.hpo(*SUBMIT, "array=trials", cwd=tmp_path).returncode == 0
+    arrays = re.findall(r"sbatch --parsable --array=(\S+)", (room / "calls").read_text())
+    assert arrays == ["0-1", "0"]
 
 
 def test_how_jobs_ended_is_told_by_sacct_when_squeue_has_forgotten(tmp_path: Path, site: Callable[..., Path]) -> None:
