@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latent_space import slerp, walk
+from latent_space import normal_plane, plane, slerp, walk
 
 vectors = st.lists(st.floats(-10, 10, width=32), min_size=4, max_size=4).map(torch.tensor)
 fractions = st.floats(0, 1)
@@ -65,3 +65,18 @@ def test_a_walk_passes_through_its_anchors_and_closes() -> None:
     assert torch.allclose(points[[0, 10, 20]], anchors, atol=1e-4)
     steps = (points - points.roll(-1, 0)).norm(dim=1)
     assert steps.max() < 3 * steps.min(), "the last frame is one step from the first"
+
+
+def test_a_plane_has_its_corners_and_straight_lines_between() -> None:
+    corners = torch.tensor([[0.0, 0.0, 1.0], [2.0, 0.0, 1.0], [0.0, 4.0, 1.0], [2.0, 4.0, 1.0]])
+    points = plane(corners, 3).view(3, 3, 3)
+    assert points[0].tolist() == [[0, 0, 1], [1, 0, 1], [2, 0, 1]]
+    assert points[:, 2].tolist() == [[2, 0, 1], [2, 2, 1], [2, 4, 1]]
+
+
+def test_a_plane_of_the_prior_has_as_many_points_where_there_is_much_as_where_there_is_little() -> None:
+    points = normal_plane(4, across=3, down=1, steps=20)
+    below = 0.5 * (1 + torch.erf(points[:, [3, 1]] / math.sqrt(2)))
+    cells = (below * 20).floor().long()
+    assert sorted(map(tuple, cells.tolist())) == [(i, j) for i in range(20) for j in range(20)]
+    assert (points[:, [0, 2]] == 0).all()
