@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -33,52 +34,73 @@ def run(hyperparams):
 
 
 def kill_controller() -> None:
-    """slurmctld is gone at once, and has written nothing more."""
+    """slurmctld is gone at once, and has written nothing more since it had noted that the jobs run.
+
+    One that has not noted it would start them a second time, and drain their node when that fails.
+    """
+    support.wait_for(lambda: state_saved() > started(), 60)
     pid = int((RUN / "slurmctld.pid").read_text())
     os.kill(pid, signal.SIGKILL)
     support.wait_for(lambda: start_time(pid) is None, 30)
 
 
-@pytest.fixture
-def search(folder: Folder) -> Iterator[Folder]:
-    """A search of twelve trials by two workers, two of which are done; afterwards the cluster is whole again."""
-    folder.environment["HPO_ASK_EVERY"] = "2"
-    points = f"x = [{', '.join(map(str, range(12)))}]"
-    folder.write(COUNTED, points, "  nworkers = 2\n  custom_sbatch_args = --nodelist=node3", "  seconds = 2.0")
-    folder.submit()
-    folder.wait_done(2)
-    yield folder
+def started() -> float:
+    """When the last job began, as Slurm has it."""
+    times = run("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%S").split()
+    return max(datetime.fromisoformat(when).timestamp() for when in times)
+
+
+def state_saved() -> float:
+    try:
+        return (RUN / "state" / "job_state").stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+@pytest.fixture(autouse=True)
+def _whole_again(cluster: None) -> Iterator[None]:
+    """Afterwards there is a slurmctld."""
+    yield
     subprocess.run([CLUSTER / "start"], capture_output=True, timeout=120)
 
 
-def ran_once(folder: Folder) -> None:
-    """All trials have their values, and none ran to its end twice."""
-    assert folder.values() == {n: n * 2.0 for n in range(12)}
-    assert sorted(map(int, (folder.path / "ran").read_text().split())) == list(range(12))
+def begin(folder: Folder, trials: int) -> str:
+    """Have two workers begin with so many trials of three seconds, and finish two of them; the number of their job."""
+    folder.environment["HPO_ASK_EVERY"] = "2"
+    points = f"x = [{', '.join(map(str, range(trials)))}]"
+    folder.write(COUNTED, points, "  nworkers = 2\n  custom_sbatch_args = --nodelist=node3", "  seconds = 3.0")
+    job = folder.submit()
+    folder.wait_done(2)
+    support.wait_for(lambda: len(folder.experiment.ledger().workers) == 2)
+    return job
+
+
+def test_workers_go_on_while_slurm_does_not_answer(folder: Folder) -> None:
+    """And hear of it when they shall not: through the experiment's folder."""
+    begin(folder, 40)
+    kill_controller()
+    folder.wait_done(folder.done() + 2)
+    support.wait_for(lambda: "Slurm does not answer" in folder.hpo("status").stdout)
+    assert folder.status()["state"] == "running"
+    assert "the workers have been asked to stop" in folder.hpo("cancel", code=1).stderr
+    support.wait_for(lambda: len(folder.experiment.ledger().ended) == 2)
+    refusal = folder.hpo("resume", code=1).stderr  # not on this machine, which is a login node to the user
+    assert "X000 has run as jobs of Slurm, which does not answer" in refusal
     folder.nothing_left()
 
 
-def test_workers_go_on_while_slurm_does_not_answer(search: Folder) -> None:
-    kill_controller()
-    search.wait_done(6)
-    said = search.hpo("status").stdout
-    assert "running" in said.splitlines()[0]
-    assert "Slurm does not answer" in said
-    run(str(CLUSTER / "start"), timeout=120)
-    search.wait_done(12)
-    ran_once(search)
-    support.wait_for(lambda: "Slurm does not answer" not in search.hpo("status").stdout, 60)
-    assert search.status()["state"] == "finished"
-
-
-def test_jobs_that_slurm_has_forgotten_are_not_waited_for(search: Folder) -> None:
-    """It ends those of which its nodes tell it, and numbers new jobs as if there had been none."""
+def test_jobs_that_slurm_has_forgotten_are_not_waited_for(folder: Folder) -> None:
+    """It ends those of which its nodes tell it. New ones get numbers that were not used, as one has to see to then."""
+    job = begin(folder, 8)
     kill_controller()
     shutil.rmtree(RUN / "state")
-    run(str(CLUSTER / "start"), timeout=120)
-    support.wait_for(lambda: search.status()["state"] == "interrupted", 120)
-    search.nothing_left()
-    assert "JOB_ID=" in search.hpo("resume").stdout
-    search.wait_done(12)
-    ran_once(search)
-    assert search.status()["state"] == "finished"
+    number = {"FIRST_JOB_ID": str(int(job) + 1000)}
+    subprocess.run([CLUSTER / "start"], env={**os.environ, **number}, check=True, capture_output=True, timeout=120)
+    support.wait_for(lambda: folder.status()["state"] == "interrupted", 120)
+    folder.nothing_left()
+    assert "JOB_ID=" in folder.hpo("resume").stdout
+    folder.wait_done(8)
+    assert folder.values() == {n: n * 2.0 for n in range(8)}
+    assert sorted(map(int, (folder.path / "ran").read_text().split())) == list(range(8))  # none to its end twice
+    folder.nothing_left()
+    assert folder.status()["state"] == "finished"
