@@ -51,7 +51,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
 def nearest_file(path: Path, others: Iterable[str] = ()) -> str:
     """Return " Did you mean '…'?" for the most similar name in the folder of `path` or among `others`, or ""."""
     try:
-        beside = [entry.name for entry in os.scandir(path.parent)]
+        beside = os.listdir(path.parent)
     except (OSError, ValueError):
         beside = []
     return did_you_mean(path.name, [name for name in (*beside, *others) if _alike(Path(name).stem, path.stem)])
