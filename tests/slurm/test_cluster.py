@@ -324,7 +324,7 @@ def test_a_crashed_node_and_a_lost_slurmd_lose_nothing(crashed: Folder) -> None:
     run(str(CLUSTER / "start"), timeout=120)
     crashed.nothing_left()
     attempts = [a for n in range(30) for a in View(crashed.experiment).trial(n)["attempts"]]
-    assert any("lost" in attempt["outcome"] for attempt in attempts)
+    assert any(attempt["outcome"] == "the worker was lost: its node failed" for attempt in attempts)
 
 
 def test_three_minutes_in_jobs_of_one_minute(long: Folder, tmp_path: Path) -> None:
