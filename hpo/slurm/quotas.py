@@ -9,22 +9,30 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hpo.errors import SchedulerError, did_you_mean
 from hpo.slurm import commands, request
+from hpo.slurm.queue import seconds
+
+#: What a limit is of, by Slurm's word for it: a QOS and an account have words of their own.
+_KINDS = {
+    "MaxSubmitJobsPU": "submitted", "MaxSubmitJobs": "submitted", "GrpSubmitJobs": "submitted together",
+    "MaxJobsPU": "running", "MaxJobs": "running", "GrpJobs": "running together",
+    "MaxWall": "walltime",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `most` jobs; `there` of them exist. name: Slurm's word. owner: whose it is, "account lab"."""
+    """At most `most` jobs (or seconds); `there` exist. name: Slurm's word. owner: whose it is, "account lab"."""
 
     name: str
     owner: str
     most: int
-    there: int
+    there: int = 0
 
     @property
     def room(self) -> int:
@@ -38,48 +46,57 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What holds for one user and input file. accounts: that may be charged. qos: that may be asked for there.
-
-    submit: the limit that leaves the least. running: the limit on jobs that run at a time. minutes, owner: the longest
-    walltime, and whose limit it is.
-    """
+    """What holds for one user and input file. accounts: that may be charged. qos: that may be asked for there."""
 
     accounts: tuple[str, ...] = ()
     qos: tuple[str, ...] = ()
-    submit: Limit | None = None
-    running: Limit | None = None
-    minutes: int | None = None
-    owner: str = ""
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def submit(self) -> Limit | None:
+        """The limit that lets in the fewest jobs."""
+        return min(self._of("submitted"), key=lambda limit: limit.room, default=None)
+
+    @property
+    def running(self) -> Limit | None:
+        """The limit that lets the fewest run at a time."""
+        return min(self._of("running"), key=lambda limit: limit.most, default=None)
+
+    @property
+    def walltime(self) -> Limit | None:
+        """The limit of a job's seconds."""
+        return min(self._of("walltime"), key=lambda limit: limit.most, default=None)
+
+    def _of(self, kind: str) -> list[Limit]:
+        return [limit for limit in self.limits if _KINDS[limit.name].startswith(kind)]
 
 
 def read(control: Mapping[str, Any], enforced: str, partition: str) -> Quota:
     """Ask Slurm. enforced: AccountingStorageEnforce. partition: in which the jobs run; "" when it is not known."""
     if not re.search(r"associations|limits|qos|safe|all", enforced, re.I):
         return Quota()
-    user = _user()
-    answer = _ask("scontrol", "-o", "show", "assoc_mgr", f"users={user}", "flags=assoc,qos")
-    records = [_fields(line) for line in answer.splitlines() if line.startswith("ClusterName=")]
+    user, custom = _user(), request.Custom.of(control)
+    state = _ask("scontrol", "-o", "show", "assoc_mgr", f"users={user}", "flags=assoc,qos")
+    records = [_fields(line) for line in state.splitlines() if line.startswith("ClusterName=")]
     mine = [record for record in records if record.get("UserName", "").partition("(")[0] == user]
     accounts = tuple(dict.fromkeys(record["Account"] for record in mine))
-    custom = request.Custom.of(control)
-    default = next((record["Account"] for record in mine if record.get("DefAssoc") == "Yes"), "")
-    account = control["project"] or custom.value("account") or default
-    chain = [*(r for r in mine if r["Account"] == account and r["Partition"] in ("", partition)),
-             *_parents(records, account)]  # fmt: skip
     if not re.search(r"limits|safe|all", enforced, re.I):
         return Quota(accounts)
-    default, allowed = _qos(user, account, partition)
-    limits = [*_of_accounts(chain), *_of_qos(custom.value("qos") or default, partition, answer)]
-    walls = [(int(wall), f"account {r['Account']}") for r in chain if (wall := r.get("MaxWallPJ", "")).isdigit()]
-    minutes, owner = min(walls, default=(None, ""))
-    return Quota(
-        accounts,
-        allowed,
-        submit=min((each for each in limits if "Submit" in each.name), key=lambda each: each.room, default=None),
-        running=min((each for each in limits if "Submit" not in each.name), key=lambda each: each.most, default=None),
-        minutes=minutes,
-        owner=owner,
-    )
+    usual = next((record["Account"] for record in mine if record.get("DefAssoc") == "Yes"), "")
+    account = control["project"] or custom.value("account") or usual
+    qos, allowed = _qos(user, account, partition)
+    chain = [record for record in mine if record["Account"] == account and record["Partition"] in ("", partition)]
+    of_accounts = [*_of_accounts([*chain, *_parents(records, account)])]
+    levels = [*_of_qos(custom.value("qos") or qos, partition, state), of_accounts]
+    return Quota(accounts, allowed, tuple(_holding(levels)))
+
+
+def _holding(levels: Sequence[Sequence[Limit]]) -> Iterator[Limit]:
+    """Of each kind those limits that hold: the first level that sets any, says Slurm, is the one that counts."""
+    known: set[str] = set()
+    for level in levels:
+        yield from (limit for limit in level if _KINDS[limit.name] not in known)
+        known |= {_KINDS[limit.name] for limit in level}
 
 
 def excesses(control: Mapping[str, Any], quota: Quota) -> Iterator[tuple[str, str]]:
@@ -95,9 +112,10 @@ def excesses(control: Mapping[str, Any], quota: Quota) -> Iterator[tuple[str, st
     if quota.submit is not None and not quota.submit.room:
         yield "nworkers", f"no job can be submitted now: {quota.submit}; wait until some have ended"
     wanted = request.walltime(control)
-    if quota.minutes is not None and wanted is not None and wanted > quota.minutes * 60:
-        allowed = request.clock(quota.minutes * 60)
-        yield "walltime", f"walltime {request.clock(wanted)} is longer than {quota.owner} allows, {allowed}"
+    longest = quota.walltime
+    if longest is not None and wanted is not None and wanted > longest.most:
+        allowed = f"{longest.owner} allows, {request.clock(longest.most)}"
+        yield "walltime", f"walltime {request.clock(wanted)} is longer than {allowed}"
 
 
 def remarks(tasks: int, what: str, quota: Quota) -> Iterator[tuple[str, str]]:
@@ -138,14 +156,16 @@ def _parents(records: list[dict[str, str]], account: str) -> Iterator[dict[str, 
         account = by_name[account].get("ParentAccount", "").partition("(")[0]
 
 
-def _of_accounts(chain: list[dict[str, str]]) -> Iterator[Limit]:
+def _of_accounts(chain: Sequence[Mapping[str, str]]) -> Iterator[Limit]:
     for record in chain:
-        # MaxJobs and MaxSubmitJobs of an account are only what its users inherit.
+        owner = f"account {record['Account']}"
+        # MaxJobs and the like of an account are only what its users inherit.
         own = ("MaxJobs", "MaxSubmitJobs") if record.get("UserName") else ()
         for name in (*own, "GrpJobs", "GrpSubmitJobs"):
-            found = re.fullmatch(r"(\d+)\((\d+)\)", record.get(name, ""))
-            if found:
-                yield Limit(name, f"account {record['Account']}", int(found[1]), int(found[2]))
+            if found := re.fullmatch(r"(\d+)\((\d+)\)", record.get(name, "")):
+                yield Limit(name, owner, int(found[1]), int(found[2]))
+        if own and (minutes := record.get("MaxWallPJ", "")).isdigit():
+            yield Limit("MaxWall", owner, int(minutes) * 60)
 
 
 def _qos(user: str, account: str, partition: str) -> tuple[str, tuple[str, ...]]:
@@ -159,15 +179,27 @@ def _qos(user: str, account: str, partition: str) -> tuple[str, tuple[str, ...]]
     return "", ()
 
 
-def _of_qos(job: str, partition: str, state: str) -> Iterator[Limit]:
-    """The limits of the QOS of a job, and of that of the partition."""
-    of_partition = _fields(_ask("scontrol", "-o", "show", "partition", partition)).get("QoS", "") if partition else ""
-    for qos in dict.fromkeys(each for each in (job, of_partition) if each not in ("", "N/A")):
-        format_ = "format=MaxJobsPU,MaxSubmitJobsPU,GrpJobs,GrpSubmitJobs"
-        cells = _ask("sacctmgr", "-nP", "show", "qos", qos, format_).strip().split("|")
-        used = next((line for line in state.splitlines() if line.startswith(f"QOS={qos}(")), "")
-        mine = re.search(rf" {os.getuid()}={{(.*?)}}", used.partition("User Limits=")[2])
-        for name, cell in zip(("MaxJobsPU", "MaxSubmitJobsPU", "GrpJobs", "GrpSubmitJobs"), cells, strict=False):
-            if cell.isdigit():
-                there = re.search(rf"\b{name}=\w+\((\d+)\)", (mine[1] if mine else "") if "PU" in name else used)
-                yield Limit(name, f"QOS {qos}", int(cell), int(there[1]) if there else 0)
+def _of_qos(job: str, partition: str, state: str) -> list[list[Limit]]:
+    """The limits of the partition's QOS, and of a job's, in the order in which they hold."""
+    shown = _fields(_ask("scontrol", "-o", "show", "partition", partition)) if partition else {}
+    names = [name for name in (shown.get("QoS", ""), job) if name not in ("", "N/A")]
+    found = [_of_one_qos(name, state) for name in dict.fromkeys(names)]
+    over = any(flagged for flagged, _ in found[1:])  # OverPartQOS
+    return [limits for _, limits in (reversed(found) if over else found)]
+
+
+def _of_one_qos(qos: str, state: str) -> tuple[bool, list[Limit]]:
+    """Whether a QOS holds before that of a partition, and its limits."""
+    names = ("MaxJobsPU", "MaxSubmitJobsPU", "GrpJobs", "GrpSubmitJobs")
+    answer = _ask("sacctmgr", "-nP", "show", "qos", qos, f"format=Flags,MaxWall,{','.join(names)}")
+    flags, wall, *cells = (answer.splitlines() or ["|"])[0].split("|")
+    used = next((line for line in state.splitlines() if line.startswith(f"QOS={qos}(")), "")
+    mine = re.search(rf" {os.getuid()}={{(.*?)}}", used.partition("User Limits=")[2])
+    found = []
+    for name, cell in zip(names, cells, strict=False):
+        there = re.search(rf"\b{name}=\w+\((\d+)\)", (mine[1] if mine else "") if "PU" in name else used)
+        if cell.isdigit():
+            found.append(Limit(name, f"QOS {qos}", int(cell), int(there[1]) if there else 0))
+    if (longest := seconds(wall)) is not None:
+        found.append(Limit("MaxWall", f"QOS {qos}", longest))
+    return "OverPartQOS" in flags, found

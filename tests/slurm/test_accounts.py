@@ -32,15 +32,19 @@ POINTS = "x = [1, 2, 3, 4, 5, 6, 7, 8]"
 
 @pytest.fixture(scope="module")
 def accounts(cluster: None) -> Iterator[None]:
-    """Beside root's own an account `lab`: 4 jobs at a time, 2 of which run, 30 minutes each; and a QOS `few` of 3."""
+    """Beside root's own an account `lab`: 4 jobs at a time, 2 of which run, 30 minutes each.
+
+    It has a QOS `few`, of 3 jobs, and `long`, of 6 jobs and 2 hours.
+    """
     if shutil.which("slurmdbd") is None:
         pytest.skip("needs slurmdbd: tests/cluster/start --accounting")
     run(str(CLUSTER / "start"), "--accounting", timeout=120)
     change("add", "qos", "few", "MaxSubmitJobsPerUser=3")
+    change("add", "qos", "long", "MaxSubmitJobsPerUser=6", "MaxWall=02:00:00")
     change("add", "account", "lab", "Description=lab", "Organization=lab")
     change("add", "user", "root", "account=lab")
     change("modify", "user", "root", "where", "account=lab", "set", "MaxSubmitJobs=4", "MaxJobs=2", "MaxWall=30")
-    change("modify", "user", "root", "where", "account=lab", "set", "qos+=few")
+    change("modify", "user", "root", "where", "account=lab", "set", "qos+=few,long")
     yield
     run(str(CLUSTER / "start"), timeout=120)
 
@@ -74,7 +78,15 @@ def test_what_the_accounts_will_not_take_is_said_before(folder: Folder, control:
     assert not (folder.path / "experiments").exists()
 
 
-@pytest.mark.parametrize(("custom", "room"), [("", 4), ("\n  custom_sbatch_args = --qos=few", 3)])
+@pytest.mark.parametrize(
+    ("custom", "room"),
+    [
+        ("", 4),
+        ("\n  custom_sbatch_args = --qos=few", 3),
+        # What a QOS sets holds before what an account sets.
+        ("\n  custom_sbatch_args = --qos=long\n  walltime = 01:00:00", 6),
+    ],
+)
 def test_no_more_workers_are_submitted_than_the_limits_let_in(folder: Folder, custom: str, room: int) -> None:
     folder.write(support.SQUARE, POINTS, f"  nworkers = 8\n  project = lab{custom}")
     done = folder.hpo("submit-job", "model.in")
