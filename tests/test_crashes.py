@@ -254,7 +254,7 @@ def test_a_second_interrupt_ends_at_once(folder):
 def test_an_interrupt_while_workers_begin_reaches_them_all(folder):
     (folder / "model.py").write_text("import time\n\ndef run(hyperparams):\n    time.sleep(2)\n    return 1.0\n")
     submit = start_hpo("submit-job", "model.in", "nworkers=8", cwd=folder)
-    wait_for(lambda: processes.children(submit.pid))
+    wait_for(lambda: tree(submit.pid)["worker"])
     submit.send_signal(signal.SIGINT)
     submit.communicate(timeout=60)
     assert submit.returncode == 130
