@@ -8,6 +8,7 @@ answer of another cluster, say nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hpo.errors import SchedulerError
@@ -83,13 +84,31 @@ def termination(here: Incarnation) -> Termination:
         shown = commands.ask("scontrol", "show", "job", here.task)
     except SchedulerError:
         return Termination()
-    told = dict(re.findall(r"\b(PreemptTime|Reason|Restarts)=(\S+)", shown))
+    told = dict(re.findall(r"\b((?:Preempt|Start|Suspend)Time|Reason|Restarts)=(\S+)", shown))
     again = told.get("Restarts", "0") != str(here.restart)
-    if told.get("PreemptTime", "None") not in ("None", "N/A", "Unknown"):
+    if _preempted(told, again):
         return Termination("PREEMPTED", again)
     if told.get("Reason") == "TimeLimit":
         return Termination("TIMEOUT", again)
     return Termination("REQUEUED" if again else "", again)
+
+
+def _preempted(told: Mapping[str, str], again: bool) -> bool:
+    """Whether a preemption is what ends this start of a job.
+
+    Not one that only suspended it (PreemptMode=SUSPEND), after which it ran on, nor one of an earlier start. told: what
+    scontrol shows; its times are all of one clock, and in the order of their letters.
+    """
+    preempted, suspended, started = (_time(told, name) for name in ("Preempt", "Suspend", "Start"))
+    if not preempted or suspended >= preempted:
+        return False
+    return again or started <= preempted  # of a job that is queued again the start is the next one
+
+
+def _time(told: Mapping[str, str], name: str) -> str:
+    """A time as Slurm prints it; empty for none."""
+    text = told.get(f"{name}Time", "")
+    return text if text[:1].isdigit() else ""
 
 
 class TimeLeft:

@@ -93,6 +93,19 @@ def test_a_job_that_runs_again_does_not_say_why_but_its_node_does(
         ("Restarts=1 Reason=None PreemptTime=2026-11-21T05:29:23", Termination("PREEMPTED", again=True)),
         ("Restarts=1 Reason=None PreemptTime=None", Termination("REQUEUED", again=True)),
         ("Restarts=0 Reason=TimeLimit PreemptTime=None", Termination("TIMEOUT", again=False)),
+        # preempted by SUSPEND, it ran on, and somebody cancels it
+        ("Restarts=0 Reason=None PreemptTime=2026-11-21T05:00:00 SuspendTime=2026-11-21T05:00:00", Termination()),
+        ("Restarts=0 Reason=None PreemptTime=2026-11-21T05:00:00 SuspendTime=2026-11-21T05:10:00", Termination()),
+        (
+            "Restarts=0 Reason=None PreemptTime=2026-11-21T05:20:00 SuspendTime=2026-11-21T05:10:00",
+            Termination("PREEMPTED", again=False),
+        ),
+        # it was an earlier start that was preempted
+        ("Restarts=0 Reason=None PreemptTime=2026-11-21T05:00:00 StartTime=2026-11-21T05:02:00", Termination()),
+        (
+            "Restarts=1 Reason=None PreemptTime=2026-11-21T05:00:00 StartTime=2026-11-21T05:02:00",
+            Termination("PREEMPTED", again=True),
+        ),
     ],
 )
 def test_sigterm_is_explained_by_slurm(
