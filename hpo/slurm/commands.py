@@ -47,10 +47,18 @@ _OF_THIS_JOB = frozenset({"SLURM_RESTART_COUNT", "SLURM_JOB_START_TIME", "SLURM_
 _PREFIX = re.compile(r"^(\w+: )?((error|fatal|allocation failure): )*")
 
 
+class Refusal(SchedulerError):
+    """A command that failed. errors: every line of what it complained of, without its own name."""
+
+    def __init__(self, message: str, errors: list[str]) -> None:
+        super().__init__(message)
+        self.errors = errors
+
+
 def ask(*command: str, patience: float | None = None, text: str = "") -> str:
     """Return what a command prints. text: what it reads.
 
-    Raises `SchedulerError` when it is not there, fails, or does not answer in time.
+    Raises `SchedulerError` when it is not there or does not answer in time, and `Refusal` when it fails.
     """
     patience = PATIENCE if patience is None else patience
     try:
@@ -70,7 +78,8 @@ def ask(*command: str, patience: float | None = None, text: str = "") -> str:
     except OSError as error:
         raise SchedulerError(f"{command[0]} cannot be run: {error.strerror}") from None
     if done.returncode:
-        raise SchedulerError(f"{command[0]}: {last_error(done.stderr) or f'it ended with {done.returncode}'}")
+        words = last_error(done.stderr) or f"it ended with {done.returncode}"
+        raise Refusal(f"{command[0]}: {words}", _errors(done.stderr))
     return done.stdout
 
 
@@ -85,10 +94,14 @@ def last_error(text: str) -> str:
 
     sbatch says which limit it is ("QOSMaxSubmitJobPerUserLimit"), and what a site's own plugin says, on lines before.
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith('Try "')]
-    *before, last = [_PREFIX.sub("", line) for line in lines if line is lines[-1] or "error: " in line] or [""]
+    *before, last = _errors(text) or [""]
     causes = "; ".join(dict.fromkeys(line for line in before if line != last))
     return f"{last} ({causes[:300]})" if causes else last
+
+
+def _errors(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith('Try "')]
+    return [_PREFIX.sub("", line) for line in lines if line is lines[-1] or "error: " in line]
 
 
 def on_path(command: str) -> bool:

@@ -98,8 +98,8 @@ def cancel(folder: Path, jobs: Sequence[Job], *, waiting_only: bool) -> None:
     state = ["--state=PENDING"] if waiting_only else []
     try:
         commands.ask("scancel", *state, *(job.id for job in there))
-    except SchedulerError as error:
-        if not any(words in str(error).casefold() for words in _GONE):
+    except commands.Refusal as refusal:
+        if not refusal.errors or not all(any(words in line.casefold() for words in _GONE) for line in refusal.errors):
             raise
     for job in there:
         (folder / "jobs" / f"{job.id}.cancelled").touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -18,7 +19,7 @@ import support
 from hpo import liveness
 from hpo.errors import SchedulerError
 from hpo.liveness import Liveness, Vitality
-from hpo.slurm import place, queue, request, script
+from hpo.slurm import jobs, place, queue, request, script
 from hpo.slurm.board import Board
 from hpo.slurm.place import Incarnation
 from hpo.slurm.queue import Queue, Task
@@ -323,6 +324,46 @@ def test_what_a_sites_own_plugin_says_is_passed_on(tmp_path: Path, site: Callabl
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("control", "words"),
+    [
+        ("queue=virtual", "this cluster has no partition 'virtual'"),
+        ("worker_type=a100", "no node of partition batch has a GPU 'a100'"),
+        ("gpus_per_trial=8", "8 GPUs for each trial are more"),
+        ("cpus_per_task=32", "32 CPUs for each worker are more"),
+        ("walltime=2-0", "walltime 48:00:00 is longer than partition batch allows"),
+    ],
+)
+def test_what_sbatch_takes_by_a_sites_own_plugin_is_not_refused(
+    tmp_path: Path, site: Callable[..., Path], control: str, words: str
+) -> None:
+    """A plugin moves jobs to other partitions, accounts, GPUs; --test-only runs it."""
+    site()
+    (tmp_path / "config").write_text(f"{CONFIG}JobSubmitPlugins        = lua\n")
+    done = support.hpo(*SUBMIT, control, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"sbatch takes this, though {words}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("control", "config", "sbatch"),
+    [
+        ("queue=virtual", "JobSubmitPlugins = lua\n", "refuse allocation failure: Invalid partition name specified"),
+        # Without any plugin Slurm takes a job that is too long, and has it wait for ever.
+        ("walltime=2-0", "JobSubmitPlugins = (null)\nCliFilterPlugins = \nX = y\n", ""),
+        # sbatch finds this only when it submits.
+        ("nworkers=3", "JobSubmitPlugins = lua\nMaxJobCount = 2\n", ""),
+    ],
+)
+def test_what_sbatch_refuses_or_cannot_judge_is_refused(
+    tmp_path: Path, site: Callable[..., Path], control: str, config: str, sbatch: str
+) -> None:
+    site(**({"sbatch": sbatch} if sbatch else {}))
+    (tmp_path / "config").write_text(CONFIG.replace("MaxJobCount = 10000\n", "") + config)
+    assert support.hpo(*SUBMIT, control, cwd=tmp_path).returncode == 2
+    assert not (tmp_path / "experiments").exists()
+
+
 def test_what_sbatch_may_take_later_stops_nothing(tmp_path: Path, site: Callable[..., Path]) -> None:
     """With its nodes away for an hour a cluster says the same as without any such node."""
     site(sbatch="refuse allocation failure: Requested node configuration is not available")
@@ -385,6 +426,31 @@ def test_sacct_that_does_not_answer_is_asked_again(tmp_path: Path, site: Callabl
     assert (room / "calls").read_text().count(" sacct ") >= 2
 
 
+GONE = "scancel: error: Kill job error on job id 17: Invalid job id specified"
+
+
+@pytest.mark.parametrize(
+    ("last", "failed"),
+    [
+        ("scancel: error: Kill job error on job id 18: Job/step already completing or completed", False),
+        ("scancel: error: Kill job error on job id 18: Unable to contact slurm controller (connect failure)", True),
+    ],
+)
+def test_a_job_that_is_gone_does_not_hide_that_another_could_not_be_cancelled(
+    tmp_path: Path, site: Callable[..., Path], last: str, failed: bool
+) -> None:
+    room = site()
+    (room / "scancel").unlink()
+    (room / "scancel").write_text(f"#!/bin/sh\necho '{GONE}' >&2\necho '{last}' >&2\nexit 1\n")
+    (room / "scancel").chmod(0o755)
+    assert support.hpo(*SUBMIT, cwd=tmp_path).returncode == 0
+    folder = tmp_path / "experiments" / "X000"
+    job = jobs.recorded(folder)[0]
+    with pytest.raises(SchedulerError, match="Unable to contact") if failed else contextlib.nullcontext():
+        jobs.cancel(folder, [job], waiting_only=False)
+    assert jobs.cancelled(folder, job) is not failed
+
+
 def forgotten(folder: Path, **variables: str) -> dict[str, Any]:
     """Submit, and look until squeue, which shows no job at all, and sacct have been asked; what status says then."""
     variables = {"HPO_ASK_EVERY": "0", **variables}
@@ -412,8 +478,10 @@ def test_the_users_own_variables_neither_hide_jobs_nor_undo_the_script(
     for option in ("--partition=batch", "--gres=lscratch:10", "--mem=4G", "--time=01:00:00"):
         assert f"#SBATCH {option}\n" in script_
     assert "9:00:00" not in script_  # the file says more than the environment
-    said = support.hpo(*SUBMIT, cwd=tmp_path, SBATCH_PARTITION="bacth").stderr
-    assert "no partition 'bacth'" in said
+    (room / "sbatch").write_text("#!/bin/sh\necho 'allocation failure: Invalid partition name specified' >&2\nexit 1\n")
+    done = support.hpo(*SUBMIT, cwd=tmp_path, SBATCH_PARTITION="bacth")
+    assert done.returncode == 2
+    assert "no partition 'bacth'" in done.stderr
 
 
 # -- the batch script ------------------------------------------------------------------------------------------------
