@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 
-from model_settings import from_command_line
+from model_settings import from_command_line, is_seed
 
 T = TypeVar("T")
 
@@ -33,7 +33,13 @@ def count(default: int, meaning: str) -> dict[str, Any]:
     return {"type": _count, "default": default, "help": f"{meaning} [{default}]"}
 
 
-SEED = {"--seed": {"type": int, "default": 0, "help": "of what is drawn at random [0]"}}
+def _seed(text: str) -> int:
+    if not text.removeprefix("-").isdecimal() or not is_seed(int(text)):
+        raise argparse.ArgumentTypeError(f"a whole number from -2**63, below 2**64, not {text!r}")
+    return int(text)
+
+
+SEED = {"--seed": {"type": _seed, "default": 0, "help": "of what is drawn at random [0]"}}
 DATA = {"--data-folder": {"help": "where the data set is now [where it was in training]"}}
 
 

@@ -37,7 +37,7 @@ import by_hand
 import image_data
 from image_scores import Features, Yardstick, feature_network
 from latent_space import walk
-from model_settings import check, from_hyperparams, is_real, is_whole, pick_device, use_threads
+from model_settings import check, from_hyperparams, is_real, is_whole, pick_device, shared_rules, use_threads
 
 try:
     from hpo import training
@@ -101,7 +101,7 @@ class Settings:
             "optimizer": (self.optimizer in tuple(OPTIMIZERS), f"one of {', '.join(OPTIMIZERS)}"),
             "precision": (self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
         }
-        check(self, rules)
+        check(self, rules | shared_rules(self))
 
 
 class Generator(nn.Sequential):

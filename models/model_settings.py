@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import torch
 
 Settings = TypeVar("Settings")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+SEEDS = range(-(2**63), 2**64)  # what torch takes
 
 
 def from_hyperparams(cls: type[Settings], hyperparams: Mapping[str, Any]) -> Settings:
@@ -28,7 +30,8 @@ def from_command_line(cls: type, description: str, arguments: Sequence[str] | No
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     for f in fields(cls):
         names = dict.fromkeys((f"--{f.name.replace('_', '-')}", f"--{f.name}"))
-        parser.add_argument(*names, dest=f.name, type=_literal, default=f.default, help=f"[{f.default!r}]", metavar="X")
+        read = str if isinstance(f.default, str) else _literal  # a folder may have a number for its name
+        parser.add_argument(*names, dest=f.name, type=read, default=f.default, help=f"[{f.default!r}]", metavar="X")
     return vars(parser.parse_args(arguments))
 
 
@@ -38,6 +41,23 @@ def check(settings: Any, rules: Mapping[str, tuple[bool, str]]) -> None:
     wrong = [f"{name} must be {rule}, not {getattr(settings, name)!r}" for name, rule in broken.items()]
     if wrong:
         raise ValueError("; ".join(wrong))
+
+
+def shared_rules(settings: Any) -> dict[str, tuple[bool, str]]:
+    """The rules of what every script has: seed, rng_seed, threads, device."""
+    seed, rng_seed, threads, device = settings.seed, settings.rng_seed, settings.threads, settings.device
+    known = isinstance(device, str) and device.partition(":")[0] in DEVICES
+    return {
+        "seed": (seed is None or is_seed(seed), "a whole number from -2**63, below 2**64"),
+        "rng_seed": (is_seed(rng_seed), "a whole number from -2**63, below 2**64"),
+        "threads": (isinstance(threads, Integral) and 0 <= threads < 2**31, "a whole number from 0"),
+        "device": (known, "auto, cpu, cuda, one of several such as cuda:1, or mps"),
+    }
+
+
+def is_seed(value: Any) -> bool:
+    """Whether `value` is an integer that torch can be seeded with."""
+    return isinstance(value, Integral) and value in SEEDS
 
 
 def is_whole(value: Any) -> bool:

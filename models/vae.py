@@ -34,7 +34,7 @@ from torch.nn import functional as F
 import by_hand
 import image_data
 from latent_space import normal_plane, plane
-from model_settings import check, from_hyperparams, is_real, is_whole, pick_device, use_threads
+from model_settings import check, from_hyperparams, is_real, is_whole, pick_device, shared_rules, use_threads
 
 try:
     from hpo import training
@@ -96,7 +96,7 @@ class Settings:
             "lr_schedule": (self.lr_schedule in ("constant", "cosine"), "constant or cosine"),
             "precision": (self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
         }
-        check(self, rules)
+        check(self, rules | shared_rules(self))
 
     def sizes(self) -> list[int]:
         """Of the encoder's hidden layers."""

@@ -304,10 +304,15 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
             {"optimizer": "sgd", "lr": 0},
             "lr must be a number above 0, not 0; optimizer must be one of adam, adamw, not 'sgd'",
         ),
+        ({"device": "meta"}, "device must be auto, cpu, cuda, one of several such as cuda:1, or mps, not 'meta'"),
+        ({"device": "cpu:x"}, "device = 'cpu:x' cannot be used here (Invalid device string: 'cpu:x'); cpu always can"),
+        ({"seed": "abc"}, "seed must be a whole number from -2**63, below 2**64, not 'abc'"),
         (
-            {"device": "gpu9"},
-            "device = 'gpu9' cannot be used here (Invalid device string: 'gpu9'); cpu always can",
+            {"rng_seed": 1.5, "threads": "two"},
+            "rng_seed must be a whole number from -2**63, below 2**64, not 1.5; "
+            "threads must be a whole number from 0, not 'two'",
         ),
+        ({"threads": -1}, "threads must be a whole number from 0, not -1"),
         ({"dataset": "folder"}, "dataset = 'folder' needs data_folder, the folder of the pictures"),
         (
             {"dataset": "celeba"},

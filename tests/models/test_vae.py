@@ -228,6 +228,14 @@ def test_patience_ends_training_and_goes_back_to_the_best(reports: Path) -> None
     assert vae.evaluate(model, data, data.validation) == best, "the weights are those of that epoch"
 
 
+DEVICES = "auto, cpu, cuda, one of several such as cuda:1, or mps"
+
+
+@pytest.mark.parametrize("seed", [-(2**63), -1, 0, 2**32, 2**64 - 1])
+def test_every_seed_that_torch_takes_is_one(seed: int) -> None:
+    assert vae.run({**SMALL, "epochs": 1, "seed": seed}) > 0
+
+
 @pytest.mark.parametrize(
     ("hyperparams", "sentence"),
     [
@@ -238,6 +246,14 @@ def test_patience_ends_training_and_goes_back_to_the_best(reports: Path) -> None
         ({"lr": 0}, "lr must be a number above 0, not 0"),
         ({"lr": "fast"}, "lr must be a number above 0, not 'fast'"),
         ({"validation": -1}, "validation must be a number from 0, not -1"),
+        ({"seed": "abc"}, "seed must be a whole number from -2**63, below 2**64, not 'abc'"),
+        ({"seed": 2**64}, f"seed must be a whole number from -2**63, below 2**64, not {2**64}"),
+        ({"rng_seed": 1.5}, "rng_seed must be a whole number from -2**63, below 2**64, not 1.5"),
+        ({"rng_seed": None}, "rng_seed must be a whole number from -2**63, below 2**64, not None"),
+        ({"threads": -1}, "threads must be a whole number from 0, not -1"),
+        ({"threads": "two"}, "threads must be a whole number from 0, not 'two'"),
+        ({"device": "meta"}, f"device must be {DEVICES}, not 'meta'"),
+        ({"device": 1}, f"device must be {DEVICES}, not 1"),
         (
             {"activation": "rleu", "lr_schedule": "linear"},
             "activation must be one of relu, tanh, elu, gelu, silu, not 'rleu'; "
@@ -271,6 +287,28 @@ def test_a_mistake_on_the_command_line_is_a_sentence() -> None:
     done = python(vae.__file__, "--dataset", "digit")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith("vae.py: unknown data set 'digit'")
+
+
+@pytest.mark.parametrize(
+    "words", [["--seed", "abc"], ["--rng-seed", "1.5"], ["--threads", "-1"], ["--threads", "two"], ["--device", "meta"]]
+)
+def test_so_is_one_about_seed_threads_or_device(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    name = words[0].removeprefix("--").replace("-", "_")
+    assert refusal(monkeypatch, *words).startswith(f"vae.py: {name} must be ")
+
+
+def test_a_folder_may_have_a_number_for_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    here(monkeypatch, "--epochs", "1", "--hidden-size", "16", "--output-dir", "7")
+    assert Path("7/samples.png").exists()
+
+
+@pytest.mark.parametrize("seed", ["abc", "1.5", str(2**64)])
+def test_a_picture_from_no_seed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seed: str
+) -> None:
+    with pytest.raises(SystemExit):
+        here(monkeypatch, "sample", "--checkpoint", ".", "--seed", seed)
+    assert f"argument --seed: a whole number from -2**63, below 2**64, not '{seed}'" in capsys.readouterr().err
 
 
 def test_copied_it_runs_where_hpo_is_not_installed(tmp_path: Path) -> None:
