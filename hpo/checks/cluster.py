@@ -73,30 +73,62 @@ def _compare(given: InputFile, cluster: Cluster, tasks: int, file: Path, complai
     """Complain of what the cluster will not take, and of what it will take otherwise than asked for."""
     if other := variables.other_cluster(cluster.name):
         complaints.error(f"{other} means another cluster than this one, {cluster.name}: submit from its login node")
-    quota = limits.quota(given.control, cluster)
-    excesses = [*limits.excesses(given.control, tasks, cluster), *quotas.excesses(given.control, quota)]
-    for keyword, message in excesses:
+    for keyword, message in limits.crowding(given.control, tasks, cluster):
         complaints.error(message, *given.where(keyword, file))
-    if not excesses:
+    quota = limits.quota(given.control, cluster)
+    room = (quota.submit and quota.submit.room) or tasks
+    arrays = request.fitting(_arrays(given, tasks, cluster.largest_array), room)
+    excesses = [*limits.excesses(given.control, cluster), *quotas.excesses(given.control, quota)]
+    if excesses:
+        _weigh(given, excesses, arrays, cluster, file, complaints)
+    else:
+        _rehearse(given, arrays, file, complaints)
+    if not complaints.errors:
         of_account = quotas.remarks(tasks, str(given.control["array"]), quota)
         for keyword, message in (*limits.remarks(given.control, tasks, cluster), *of_account):
             complaints.warn(message, *given.where(keyword, file))
-        room = tasks if quota.submit is None else quota.submit.room
-        _rehearse(given, request.fitting(_arrays(given, tasks, cluster.largest_array), room), file, complaints)
+
+
+def _weigh(
+    given: InputFile,
+    excesses: Sequence[tuple[str, str]],
+    arrays: Sequence[Array],
+    cluster: Cluster,
+    file: Path,
+    complaints: Complaints,
+) -> None:
+    """Complain of what is too much by what we know: as a mistake, unless sbatch itself takes it.
+
+    A site's own plugin may have made another request of it. sbatch judges all but the walltime: a job that is longer
+    than it may be is taken, and waits for ever, so there its word counts only where there is a plugin.
+    """
+    text, options = _script(given, arrays[0] if arrays else Array((0,)))
+    refusal, _ = rehearse(text, options)
+    for keyword, message in excesses:
+        where = given.where(keyword, file)
+        if refusal or (keyword == "walltime" and not cluster.rewrites):
+            complaints.error(message, *where)
+        else:
+            complaints.warn(f"sbatch takes this, though {message}", *where)
 
 
 def _rehearse(given: InputFile, arrays: Sequence[Array], file: Path, complaints: Complaints) -> None:
     """Have sbatch itself look at the script, when there is nothing that we know better."""
     if complaints.errors or not arrays or given.control["restart_from_exp"]:
         return
-    folder = experiment.home().absolute() / experiment.next_name()
-    text = script.render(given.control, folder, arrays[0], kill_wait=0)
-    refusal, certain = rehearse(text, [f"--array={arrays[0].option}", "--chdir=/"])
+    refusal, certain = rehearse(*_script(given, arrays[0]))
     where = given.where("custom_sbatch_args", file)
     if refusal and certain:
         complaints.error(f"sbatch will not take this: {refusal}", *where)
     elif refusal:
         complaints.warn(f"sbatch may refuse this now: {refusal}", *where)
+
+
+def _script(given: InputFile, array: Array) -> tuple[str, list[str]]:
+    """A script like that of the jobs, and the options with which it can be rehearsed before there is a folder."""
+    folder = experiment.home().absolute() / experiment.next_name()
+    text = script.render(given.control, folder, array, kill_wait=0)
+    return text, [f"--array={array.option}", "--chdir=/"]
 
 
 def _tasks(given: InputFile, n_trials: int | None) -> int:

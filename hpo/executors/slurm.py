@@ -15,6 +15,7 @@ from hpo.experiment import Experiment
 from hpo.slurm import jobs, limits, request, script
 from hpo.slurm.board import Board
 from hpo.slurm.limits import Cluster
+from hpo.slurm.refusals import rehearse
 from hpo.slurm.request import Array
 
 #: Seconds between two looks of a command that waits (squeue is asked at most once a minute all the same).
@@ -79,12 +80,21 @@ def plan(experiment: Experiment, count: int, largest: int) -> list[Array]:
 
 
 def _allowed(experiment: Experiment, arrays: list[Array], cluster: Cluster) -> list[Array]:
-    """Those tasks that the limits of this user's account let in. Raises `SchedulerError` when that is none."""
+    """Those tasks that the limits of this user's account let in, or all, if sbatch would take them all the same.
+
+    Raises `SchedulerError` when that is none.
+    """
     limit = limits.quota(experiment.keywords, cluster).submit if arrays else None
-    if limit is not None and not limit.room:
+    if limit is None or limit.room >= sum(len(array.indexes) for array in arrays):
+        return arrays
+    first = arrays[0]
+    text = script.render(experiment.keywords, experiment.folder, first, cluster.kill_wait)
+    if len(first.indexes) > limit.room and rehearse(text, [f"--array={first.option}", "--chdir=/"]) == ("", False):
+        return arrays  # a site's own plugin has other limits hold
+    if not limit.room:
         remedy = f"'hpo resume {experiment.name}' submits what is left when some have ended"
         raise SchedulerError(f"no job can be submitted now: {limit}; {remedy}")
-    return arrays if limit is None else request.fitting(arrays, limit.room)
+    return request.fitting(arrays, limit.room)
 
 
 def active(experiment: Experiment) -> list[jobs.Seen]:

@@ -45,6 +45,8 @@ class Cluster:
     kill_wait: int = 30
     #: Which limits of accounts hold (AccountingStorageEnforce).
     enforced: str = ""
+    #: Whether plugins of the site's choice may make another request of what is asked for.
+    rewrites: bool = False
 
     def chosen(self, control: Mapping[str, Any]) -> list[Partition]:
         """The partitions that an input file asks for, as far as there are such; else the default one."""
@@ -62,6 +64,7 @@ def read() -> Cluster:
         most_jobs=int(setting("MaxJobCount") or 10_000),
         kill_wait=int(setting("KillWait") or 30),
         enforced=setting("AccountingStorageEnforce") or "",
+        rewrites=any(setting(name) not in (None, "", "(null)") for name in ("JobSubmitPlugins", "CliFilterPlugins")),
     )
 
 
@@ -105,11 +108,8 @@ def quota(control: Mapping[str, Any], cluster: Cluster) -> Quota:
     return quotas.read(control, cluster.enforced, names[0] if len(names) == 1 else "")
 
 
-def excesses(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterator[tuple[str, str]]:
-    """Yield what the cluster will not take: the keyword that says it, and what it would take.
-
-    tasks: how many tasks the arrays have together.
-    """
+def excesses(control: Mapping[str, Any], cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """Yield what the cluster will not take: the keyword that says it, and what it would take."""
     for name in _wanted(control):
         if name not in cluster.partitions:
             near = did_you_mean(name, cluster.partitions)
@@ -118,6 +118,13 @@ def excesses(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterat
     found = [[*_beyond(control, each, list(cluster.partitions.values()))] for each in cluster.chosen(control)]
     if found and all(found):
         yield from found[0]
+
+
+def crowding(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """Yield what the cluster cannot keep, which sbatch finds only when it submits.
+
+    tasks: how many tasks the arrays have together.
+    """
     if tasks > cluster.most_jobs:
         message = f"{tasks} tasks are more than this cluster keeps at a time (MaxJobCount = {cluster.most_jobs})"
         hint = f"array = workers takes all trials with {control['nworkers']}"

@@ -87,7 +87,7 @@ def cluster_name() -> str:
 
 def setting(name: str) -> str | None:
     """A setting of this cluster, None when it has none of that name. Raises `SchedulerError`."""
-    found = re.search(rf"^{name}\s*=\s*(\S+)", _config(), re.M)
+    found = re.search(rf"^{name}[ ]*=[ ]*(\S+)", _config(), re.M)
     return found[1] if found else None
 
 
