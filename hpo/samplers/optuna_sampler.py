@@ -39,6 +39,10 @@ _REDUNDANT = ("tpe:relative_params", "gp:relative_params")
 _CONSTRAINT = "failed"
 #: Where NSGA-II keeps the generation of a trial. Those of earlier experiments are parents of the first.
 _FIRST_GENERATION = {OPTUNA: {"NSGAIISampler:generation": 0}}
+#: CMA-ES begins at the best tenth, rounded down, of the earlier trials: of fewer it would be none.
+_LEAST_SOURCES = 10
+#: In more dimensions the determinant of their covariance, 0.01 to this power at least, is no double any more.
+_MOST_SOURCE_DIMENSIONS = 150
 #: So many points are tried to find one that no trial has had.
 _TRIES = 1000
 
@@ -149,7 +153,10 @@ class OptunaSampler:
         return study
 
     def _begin(self, model: Mapping[str, Any], told: Sequence[Told]) -> dict[str, Any]:
-        """Where CMA-ES begins, when there are trials of earlier experiments: among the best of them (Nomura 2021)."""
+        """Where CMA-ES begins, when there are trials of earlier experiments: among the best of them (Nomura 2021).
+
+        Those are the best tenth. Fewer than ten are repeated, so that it is the best one.
+        """
         known = [one for one in told if one.number < 0 and one.kind is Kind.COMPLETED]
         if model["name"] != "cmaes" or not known:
             return {}
@@ -158,13 +165,15 @@ class OptunaSampler:
             for label, distribution in self._distributions.items()
             if not isinstance(distribution, CategoricalDistribution) and not distribution.single()
         }
+        if len(numbers) > _MOST_SOURCE_DIMENSIONS:
+            return {}
         sources = [
             create_trial(
                 value=one.values[0], params={label: one.found[label] for label in numbers}, distributions=numbers
             )
             for one in known
         ]
-        return {"source_trials": sources}
+        return {"source_trials": sources * -(-_LEAST_SOURCES // len(sources))}
 
     def _freeze(self, one: Told, failed_values: Sequence[float], constrained: bool) -> FrozenTrial:
         """Optuna's record of a trial; what cannot change any more is kept for the next proposal."""

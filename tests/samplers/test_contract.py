@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 
 import pytest
 from samplers.searching import CONDITIONAL, FINITE, KINDS, NUMBERS, Searching, every_end, options, sphere
@@ -108,6 +109,31 @@ def test_trials_of_an_earlier_search_are_learnt_from(name: str):
         for seed in range(count)
     ]
     assert sorted(first)[count // 2] < sorted(one.values[0] for one in warm)[len(warm) // 4]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 9, 10])
+@pytest.mark.parametrize("name", samplers.LEARNING)
+def test_few_trials_of_an_earlier_search_are_enough_to_begin(name: str, count: int):
+    warm = [Told(-1 - n, Kind.COMPLETED, {"x": 1 + n / 5, "y": -2.0}, (float(n),)) for n in range(count)]
+    recorded = choice.recorded(name, choice.Task(NUMBERS, n_trials=50), 10, known=count)
+    made = samplers.create(name, NUMBERS, recorded, 1, warm)
+    assert len({json.dumps(made.propose((), number).params) for number in range(3)}) == 3
+
+
+def test_cmaes_begins_at_the_best_of_few():
+    """Diverged ones are none of them."""
+    values = [3.0, 1.0, 2.0, 1e12]
+    warm = [Told(-1 - n, Kind.COMPLETED, {"x": n - 3.0, "y": n - 3.0}, (value,)) for n, value in enumerate(values)]
+    made = samplers.create("cmaes", NUMBERS, options("cmaes", NUMBERS), 1, warm)
+    xs = [made.propose((), number).params["x"] for number in range(40)]
+    assert abs(statistics.median(xs) + 2) < 0.5
+
+
+def test_cmaes_begins_in_the_middle_of_a_space_of_very_many_dimensions():
+    space = ParameterSpace([Real(f"x{i}", 0, 1) for i in range(200)])
+    warm = [Told(-1, Kind.COMPLETED, dict.fromkeys(space.names, 0.2), (1.0,))]
+    params = samplers.create("cmaes", space, options("cmaes", space), 1, warm).propose((), 0).params
+    assert abs(statistics.fmean(params.values()) - 0.5) < 0.05
 
 
 # -- a space with an end -----------------------------------------------------------------------------------------------
