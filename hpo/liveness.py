@@ -121,17 +121,20 @@ def read(folder: Path, worker: str) -> Identity | None:
         return None
 
 
-def ended_tasks(folder: Path, ended: Mapping[str, str]) -> set[str]:
-    """The tasks of Slurm's jobs whose workers, as far as there were any, have all said that they ended.
+def ended_tasks(folder: Path, ended: Mapping[str, str]) -> dict[str, int]:
+    """The tasks of Slurm's jobs whose last start is over by the word of all its workers, and the number of that start.
 
-    ended: worker -> why. One that ended for want of time has its job queued again, and it is not over.
+    ended: worker -> why. Who ended for want of time, or by a SIGTERM, may have its job queued again: it is not over.
+    A later start, whose workers are not to be seen yet, is not meant.
     """
-    found: dict[str, bool] = {}
+    starts: dict[str, dict[int, bool]] = {}
     for name in os.listdir(folder):
         identity = read(folder, name) if "." not in name else None
         if identity is not None and identity.job_task:
-            found[identity.job_task] = found.get(identity.job_task, True) and ended.get(name, "walltime") != "walltime"
-    return {task for task, over in found.items() if over}
+            said = ended.get(name) not in (None, "walltime", "terminated")
+            start = starts.setdefault(identity.job_task, {})
+            start[identity.restart] = start.get(identity.restart, True) and said
+    return {task: max(start) for task, start in starts.items() if start[max(start)]}
 
 
 def leave_reason(folder: Path, job: Incarnation, reason: str) -> None:

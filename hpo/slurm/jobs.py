@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -122,11 +122,11 @@ class Seen:
         return self.state == "SUBMITTED" or self.state in WAITING | RUNNING | STOPPED
 
 
-def look(folder: Path, board: Board, ended: Set[str]) -> list[Seen]:
+def look(folder: Path, board: Board, ended: Mapping[str, int]) -> list[Seen]:
     """Every task of the experiment's jobs, by squeue's newest answer.
 
-    ended: the tasks whose workers have said that they ended, which squeue may not have seen yet. Nothing is asked when
-    all jobs are known to be over.
+    ended: task -> the start (by squeue's count of restarts) whose workers have said that they ended, which squeue may
+    not have seen yet. Nothing is asked when all jobs are known to be over.
     """
     jobs = recorded(folder)
     _learn_ends(folder, jobs, board, ended)
@@ -144,7 +144,7 @@ def look(folder: Path, board: Board, ended: Set[str]) -> list[Seen]:
     return found
 
 
-def _learn_ends(folder: Path, jobs: Sequence[Job], board: Board, ended: Set[str]) -> None:
+def _learn_ends(folder: Path, jobs: Sequence[Job], board: Board, ended: Mapping[str, int]) -> None:
     """Have sacct asked how those tasks ended that squeue has forgotten, and of which nobody saw or said it.
 
     squeue's own turn it takes only from a recent answer, or when there is nothing left to ask squeue for.
@@ -172,7 +172,7 @@ def _is_over(folder: Path, job: Job) -> bool:
     return cancelled(folder, job) or (folder / "jobs" / f"{job.id}.over").exists()
 
 
-def _seen(folder: Path, job: Job, name: str, answer: Answer | None, ended: Set[str], end: Task | None) -> Seen:
+def _seen(folder: Path, job: Job, name: str, answer: Answer | None, ended: Mapping[str, int], end: Task | None) -> Seen:
     """One task. end: how it ended, if that is known though squeue does not show it any more."""
     task = answer.tasks.get(name) if answer is not None and answer.cluster == job.cluster else None
     absent = answer is not None and _told_of(job, answer)
@@ -185,7 +185,8 @@ def _seen(folder: Path, job: Job, name: str, answer: Answer | None, ended: Set[s
         seen = Seen(name, task.state, task.node, _why(folder, task), task.restarts, task.left)
     if seen.active and cancelled(folder, job):
         return replace(seen, state="CANCELLED", reason="")
-    return replace(seen, state="ENDED") if name in ended and seen.state in RUNNING else seen
+    said = seen.restarts <= ended.get(name, -1)  # a later start is another matter
+    return replace(seen, state="ENDED") if said and seen.state in RUNNING else seen
 
 
 def _why(folder: Path, task: Task) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ import pytest
 from hpo import liveness
 from hpo.ledger import loss
 from hpo.liveness import Liveness, Vitality
-from hpo.slurm import queue, verdict
+from hpo.slurm import jobs, queue, verdict
+from hpo.slurm.board import Board
+from hpo.slurm.jobs import Job
 from hpo.slurm.place import Incarnation
+from hpo.slurm.queue import Queue, Task
 from hpo.slurm.verdict import Termination
 from hpo.trial import FAILURES
 
@@ -119,3 +123,38 @@ def test_sigterm_is_explained_by_slurm(
 def test_without_an_answer_sigterm_means_that_somebody_cancelled(fakes: Callable[..., Path]) -> None:
     fakes(scontrol="down")
     assert verdict.termination(Incarnation(CLUSTER, "17_3", 0)) == Termination()
+
+
+def start(workers: Path, name: str, restart: int) -> None:
+    """The record of another worker of task 17_3."""
+    identity = liveness.read(workers, "w")
+    assert identity is not None
+    liveness.write(workers, replace(identity, id=name, restart=restart))
+
+
+@pytest.mark.parametrize(
+    ("said", "restarts", "state"),
+    [
+        ({"w": "nothing left"}, 0, "ENDED"),  # squeue has not seen it yet
+        ({"w": "nothing left"}, 1, "RUNNING"),  # queued again, and the worker of this start is not to be seen yet
+        ({"w": "terminated"}, 0, "RUNNING"),  # if that was a preemption, the job comes back
+        ({"w": "walltime"}, 0, "RUNNING"),
+        ({"w": "terminated", "again": "nothing left"}, 1, "ENDED"),
+        ({"w": "walltime", "again": "nothing left"}, 1, "ENDED"),
+        ({"w": "nothing left", "again": None}, 1, "RUNNING"),
+        ({"w": "nothing left", "beside": None}, 0, "RUNNING"),  # two workers share the job
+    ],
+)
+def test_a_task_is_over_by_the_word_of_the_workers_of_its_last_start(
+    workers: Path, said: dict[str, str | None], restarts: int, state: str
+) -> None:
+    for name in said.keys() - {"w"}:
+        start(workers, name, 1 if name == "again" else 0)
+    folder = workers.parent
+    (folder / "jobs").mkdir()
+    (folder / "jobs" / "17").write_text(json.dumps(asdict(Job("17", [3], 0, CLUSTER, 1.0, 0))))
+    board = Board(folder / "scheduler", lambda: Queue(CLUSTER, {"17_3": Task("17_3", "RUNNING", restarts, 60, "", "")}))
+    ended = liveness.ended_tasks(workers, {name: why for name, why in said.items() if why})
+    for _ in range(2):  # the second time by what the first has kept
+        assert [seen.state for seen in jobs.look(folder, board, ended)] == [state]
+    assert (folder / "jobs" / "17.over").exists() is (state == "ENDED")
