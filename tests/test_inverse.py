@@ -18,6 +18,9 @@ TRANSFORMED = ParameterSpace(
         Real("lr", -5, -1, transform=Call("**", (10, Name("x")))),
         Real("falls", 0.5, 2, transform=Call("/", (1, Name("x")))),
         Integer("width", 3, 9, transform=Call("**", (2, Name("x")))),
+        Real("log", 0, 1, transform=Call("log", (Name("x"),))),
+        Real("hyperbola", 0, 1, transform=Call("/", (1, Name("x")))),
+        Real("logit", 0, 1, transform=Call("log", (Call("/", (Name("x"), Call("-", (1, Name("x"))))),))),
     ]
 )
 
@@ -76,3 +79,22 @@ def test_it_names_what_does_not_fit(params, name):
     inverse = Inverse(CONDITIONAL)
     assert inverse.found(params) is None
     assert inverse.misfit(params) == name
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        (Real("x", 0, 1, transform=Call("log", (Name("x"),))), 0.5),
+        (Real("x", -1, 2, transform=Call("/", (1, Name("x")))), 0.1),
+        (Integer("x", 0, 9, transform=Call("log", (Name("x"),))), 9.0),
+    ],
+)
+def test_what_a_transformation_that_is_infinite_somewhere_cannot_give_does_not_fit(parameter, value):
+    inverse = Inverse(ParameterSpace([parameter]))
+    assert inverse.found({"x": value}) is None
+    assert inverse.misfit({"x": value}) == "x"
+
+
+def test_whole_numbers_of_which_one_gives_nothing_finite_are_found():
+    inverse = Inverse(ParameterSpace([Integer("x", 0, 9, transform=Call("log2", (Name("x"),)))]))
+    assert inverse.found({"x": 3}) == {"x": 8}

@@ -18,6 +18,8 @@ _LISTED = 100_000
 #: Reals that went through a text may differ in their last digits.
 _CLOSE = 1e-9
 _HALVINGS = 200
+#: So far from an edge at which a transformation is infinite it is tried, as a share of the range.
+_INWARD = 1e-6
 
 
 class Inverse:
@@ -95,12 +97,20 @@ class _Inverted:
         domain = next(iter(self._parameter.domains.values()))
         number = min(count(domain) or 0, _LISTED)
         values = domain.choices if isinstance(domain, ChoiceDomain) else [value_at(domain, i) for i in range(number)]
-        listed = {_key(self._finished(one)): one for one in values}
-        return {**listed, **{key_of(self._finished(one)): one for one in values}}
+        given = [(self._finished_or_none(one), one) for one in values]
+        pairs = [(result, one) for result, one in given if result is not None or self._parameter.transform is None]
+        return {**{_key(result): one for result, one in pairs}, **{key_of(result): one for result, one in pairs}}
 
     def _finished(self, searched: Any) -> Any:
         label = next(iter(self._parameter.domains))
         return self._parameter.finish(self._parameter.from_search({label: searched}))
+
+    def _finished_or_none(self, searched: Any) -> Any:
+        """None where the transformation gives no finite number, such as a logarithm at 0."""
+        try:
+            return self._finished(searched)
+        except SpaceError:
+            return None
 
     def _bisected(self, domain: FloatDomain, value: float) -> list[float]:
         """The place in the range that gives `value`; transformations are taken to rise or to fall throughout."""
@@ -109,14 +119,22 @@ class _Inverted:
             inside = inside and value <= domain.high * (1 + math.copysign(_CLOSE, domain.high))
             return [min(max(float(value), domain.low), domain.high)] if inside else []
         low, high = domain.low, domain.high
-        rises = self._finished(high) >= self._finished(low)
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            if (self._finished(middle) < value) == rises:
-                low = middle
-            else:
-                high = middle
-        return [high]
+        try:
+            rises = self._finished_near(high, low) >= self._finished_near(low, high)
+            for _ in range(_HALVINGS):
+                middle = (low + high) / 2
+                if (self._finished(middle) < value) == rises:
+                    low = middle
+                else:
+                    high = middle
+            return [high] if _alike(self._finished(high), value) else []
+        except SpaceError:  # infinite somewhere inside, or only there would it be `value`
+            return []
+
+    def _finished_near(self, edge: float, other: float) -> Any:
+        """What an edge of the range gives; where that is infinite, a place near it."""
+        result = self._finished_or_none(edge)
+        return self._finished(edge + (other - edge) * _INWARD) if result is None else result
 
 
 def _key(value: Any) -> Any:
