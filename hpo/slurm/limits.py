@@ -105,7 +105,7 @@ def _gpus(gres: str) -> Iterator[tuple[str, int]]:
 def quota(control: Mapping[str, Any], cluster: Cluster) -> Quota:
     """Ask what this user may submit there."""
     names = [partition.name for partition in cluster.chosen(control)]
-    return quotas.read(control, cluster.enforced, names[0] if len(names) == 1 else "")
+    return quotas.read(control, cluster.enforced, cluster.name, names[0] if len(names) == 1 else "")
 
 
 def excesses(control: Mapping[str, Any], cluster: Cluster) -> Iterator[tuple[str, str]]:

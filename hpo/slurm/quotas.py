@@ -71,8 +71,11 @@ class Quota:
         return [limit for limit in self.limits if _KINDS[limit.name].startswith(kind)]
 
 
-def read(control: Mapping[str, Any], enforced: str, partition: str) -> Quota:
-    """Ask Slurm. enforced: AccountingStorageEnforce. partition: in which the jobs run; "" when it is not known."""
+def read(control: Mapping[str, Any], enforced: str, cluster: str, partition: str) -> Quota:
+    """Ask Slurm.
+
+    enforced: AccountingStorageEnforce. cluster: its name. partition: in which the jobs run; "" when it is not known.
+    """
     if not re.search(r"associations|limits|qos|safe|all", enforced, re.I):
         return Quota()
     user, custom = _user(), request.Custom.of(control)
@@ -83,12 +86,26 @@ def read(control: Mapping[str, Any], enforced: str, partition: str) -> Quota:
     if not re.search(r"limits|safe|all", enforced, re.I):
         return Quota(accounts)
     usual = next((record["Account"] for record in mine if record.get("DefAssoc") == "Yes"), "")
-    account = control["project"] or custom.value("account") or usual
-    qos, allowed = _qos(user, account, partition)
-    chain = [record for record in mine if record["Account"] == account and record["Partition"] in ("", partition)]
+    account = (control["project"] or custom.value("account") or usual).casefold()
+    qos, allowed = _qos(user, account, cluster, partition)
+    wanted = _names(custom.value("qos")) or [qos]
+    if len(wanted) > 1:  # a job gets one of them: sbatch says what it may
+        return Quota(accounts, allowed)
+    chain = _of_partition([record for record in mine if record["Account"] == account], partition)
     of_accounts = [*_of_accounts([*chain, *_parents(records, account)])]
-    levels = [*_of_qos(custom.value("qos") or qos, partition, state), of_accounts]
+    levels = [*_of_qos(wanted[0], partition, state), of_accounts]
     return Quota(accounts, allowed, tuple(_holding(levels)))
+
+
+def _names(listed: str) -> list[str]:
+    """The names of a list, in small letters, as Slurm keeps accounts and QOS: it takes them in any."""
+    return [name for name in listed.casefold().split(",") if name]
+
+
+def _of_partition(records: Sequence[dict[str, str]], partition: str) -> list[dict[str, str]]:
+    """Of a user's associations with one account that with the partition, else the general one: Slurm takes one."""
+    own = [record for record in records if record["Partition"] == partition]
+    return own or [record for record in records if not record["Partition"]]
 
 
 def _holding(levels: Sequence[Sequence[Limit]]) -> Iterator[Limit]:
@@ -102,11 +119,12 @@ def _holding(levels: Sequence[Sequence[Limit]]) -> Iterator[Limit]:
 def excesses(control: Mapping[str, Any], quota: Quota) -> Iterator[tuple[str, str]]:
     """Yield what Slurm would refuse, or keep waiting for ever: the keyword that says it, and why."""
     account = control["project"] or request.Custom.of(control).value("account")
-    if account and quota.accounts and account not in quota.accounts:
+    if account and quota.accounts and account.casefold() not in quota.accounts:
         yours = f"only {', '.join(quota.accounts)}.{did_you_mean(account, quota.accounts)}"
         yield "project", f"you have no account {account!r} on this cluster, {yours}"
-    qos = request.Custom.of(control).value("qos")
-    if qos and quota.qos and qos not in quota.qos:
+    for qos in _names(request.Custom.of(control).value("qos")) if quota.qos else ():
+        if qos in quota.qos:
+            continue
         yours = f"only {', '.join(quota.qos)}.{did_you_mean(qos, quota.qos)}"
         yield "custom_sbatch_args", f"you have no QOS {qos!r} in this account, {yours}"
     if quota.submit is not None and not quota.submit.room:
@@ -143,7 +161,9 @@ def _ask(*command: str) -> str:
 
 
 def _fields(line: str) -> dict[str, str]:
-    return dict(re.findall(r"([\w/]+)=(\S*)", line))
+    found = dict(re.findall(r"([\w/]+)=(\S*)", line))
+    folded = ("Account", "ParentAccount", "QoS")
+    return {name: value.casefold() if name in folded else value for name, value in found.items()}
 
 
 def _parents(records: list[dict[str, str]], account: str) -> Iterator[dict[str, str]]:
@@ -168,21 +188,22 @@ def _of_accounts(chain: Sequence[Mapping[str, str]]) -> Iterator[Limit]:
             yield Limit("MaxWall", owner, int(minutes) * 60)
 
 
-def _qos(user: str, account: str, partition: str) -> tuple[str, tuple[str, ...]]:
+def _qos(user: str, account: str, cluster: str, partition: str) -> tuple[str, tuple[str, ...]]:
     """The QOS of jobs that name none (Slurm's own default where a site has set no other), and all that there are."""
-    answer = _ask("sacctmgr", "-nP", "show", "assoc", f"user={user}", "format=Account,Partition,DefaultQOS,QOS")
-    for line in answer.splitlines():
-        cells = line.split("|")
-        if len(cells) == 4 and cells[0] == account and cells[1] in ("", partition):
-            names = tuple(filter(None, cells[3].split(",")))
-            return cells[2] or ("normal" if "normal" in names else ""), names
+    columns = ("Account", "Partition", "DefaultQOS", "QOS")
+    which = (f"user={user}", *([f"cluster={cluster}"] if cluster else []))  # slurmdbd keeps the accounts of all clusters of a site
+    answer = _ask("sacctmgr", "-nP", "show", "assoc", *which, f"format={','.join(columns)}")
+    rows = [dict(zip(columns, line.split("|"), strict=False)) for line in answer.splitlines() if line.count("|") == 3]
+    for row in _of_partition([row for row in rows if row["Account"].casefold() == account], partition):
+        names = tuple(_names(row["QOS"]))
+        return row["DefaultQOS"].casefold() or ("normal" if "normal" in names else ""), names
     return "", ()
 
 
 def _of_qos(job: str, partition: str, state: str) -> list[list[Limit]]:
     """The limits of the partition's QOS, and of a job's, in the order in which they hold."""
     shown = _fields(_ask("scontrol", "-o", "show", "partition", partition)) if partition else {}
-    names = [name for name in (shown.get("QoS", ""), job) if name not in ("", "N/A")]
+    names = [name for name in (shown.get("QoS", ""), job) if name not in ("", "n/a")]
     found = [_of_one_qos(name, state) for name in dict.fromkeys(names)]
     over = any(flagged for flagged, _ in found[1:])  # OverPartQOS
     return [limits for _, limits in (reversed(found) if over else found)]
@@ -193,7 +214,7 @@ def _of_one_qos(qos: str, state: str) -> tuple[bool, list[Limit]]:
     names = ("MaxJobsPU", "MaxSubmitJobsPU", "GrpJobs", "GrpSubmitJobs")
     answer = _ask("sacctmgr", "-nP", "show", "qos", qos, f"format=Flags,MaxWall,{','.join(names)}")
     flags, wall, *cells = (answer.splitlines() or ["|"])[0].split("|")
-    used = next((line for line in state.splitlines() if line.startswith(f"QOS={qos}(")), "")
+    used = next((line for line in state.splitlines() if line.casefold().startswith(f"qos={qos}(")), "")
     mine = re.search(rf" {os.getuid()}={{(.*?)}}", used.partition("User Limits=")[2])
     found = []
     for name, cell in zip(names, cells, strict=False):

@@ -34,7 +34,8 @@ POINTS = "x = [1, 2, 3, 4, 5, 6, 7, 8]"
 def accounts(cluster: None) -> Iterator[None]:
     """Beside root's own an account `lab`: 4 jobs at a time, 2 of which run, 30 minutes each.
 
-    It has a QOS `few`, of 3 jobs, and `long`, of 6 jobs and 2 hours.
+    It has a QOS `few`, of 3 jobs, and `long`, of 6 jobs and 2 hours. In the partition `urgent` it has limits of its
+    own: 5 jobs of one hour. The database knows another cluster of the site, too, where there is no such QOS.
     """
     if shutil.which("slurmdbd") is None:
         pytest.skip("needs slurmdbd: tests/cluster/start --accounting")
@@ -45,6 +46,12 @@ def accounts(cluster: None) -> Iterator[None]:
     change("add", "user", "root", "account=lab")
     change("modify", "user", "root", "where", "account=lab", "set", "MaxSubmitJobs=4", "MaxJobs=2", "MaxWall=30")
     change("modify", "user", "root", "where", "account=lab", "set", "qos+=few,long")
+    change("add", "user", "root", "account=lab", "partition=urgent")
+    urgent = ("where", "account=lab", "partition=urgent", "cluster=hpotest")
+    change("modify", "user", "root", *urgent, "set", "MaxSubmitJobs=5", "MaxWall=60", "qos=normal")
+    change("add", "cluster", "another")
+    change("add", "account", "lab", "cluster=another", "Description=lab", "Organization=lab")
+    change("add", "user", "root", "account=lab", "cluster=another")
     yield
     run(str(CLUSTER / "start"), timeout=120)
 
@@ -69,6 +76,10 @@ def forgotten(job: str) -> bool:
         ("  project = lab\n  walltime = 01:00:00", ["model.in:5", "01:00:00", "account lab allows, 00:30:00"]),
         ("  custom_sbatch_args = --account=lab --qos=fwe", ["model.in:4", "no QOS 'fwe'", "Did you mean 'few'?"]),
         ("  custom_sbatch_args = --qos=few", ["model.in:4", "no QOS 'few' in this account, only normal"]),
+        ("  custom_sbatch_args = --account=lab --qos=Few,fwe", ["model.in:4", "no QOS 'fwe'", "Did you mean 'few'?"]),
+        # This Slurm takes no list of QOS, as newer ones do, and says so itself.
+        ("  custom_sbatch_args = --account=lab --qos=few,long", ["sbatch will not take this: ", "Invalid qos"]),
+        ("  project = lab\n  queue = urgent\n  walltime = 02:00:00", ["account lab allows, 01:00:00"]),
     ],
 )
 def test_what_the_accounts_will_not_take_is_said_before(folder: Folder, control: str, words: list[str]) -> None:
@@ -79,16 +90,18 @@ def test_what_the_accounts_will_not_take_is_said_before(folder: Folder, control:
 
 
 @pytest.mark.parametrize(
-    ("custom", "room"),
+    ("control", "room"),
     [
-        ("", 4),
-        ("\n  custom_sbatch_args = --qos=few", 3),
+        ("project = lab", 4),
+        ("project = LAB\n  custom_sbatch_args = --qos=Few", 3),
+        ("project = lab\n  queue = urgent\n  walltime = 01:00:00", 5),
+        ("project = lab\n  custom_sbatch_args = --qos=few", 3),
         # What a QOS sets holds before what an account sets.
-        ("\n  custom_sbatch_args = --qos=long\n  walltime = 01:00:00", 6),
+        ("project = lab\n  custom_sbatch_args = --qos=long\n  walltime = 01:00:00", 6),
     ],
 )
-def test_no_more_workers_are_submitted_than_the_limits_let_in(folder: Folder, custom: str, room: int) -> None:
-    folder.write(support.SQUARE, POINTS, f"  nworkers = 8\n  project = lab{custom}")
+def test_no_more_workers_are_submitted_than_the_limits_let_in(folder: Folder, control: str, room: int) -> None:
+    folder.write(support.SQUARE, POINTS, f"  nworkers = 8\n  {control}")
     done = folder.hpo("submit-job", "model.in")
     assert f"{room} of 8 workers are submitted now" in done.stderr
     assert "2 of 8 workers run at a time: account lab" in done.stderr
