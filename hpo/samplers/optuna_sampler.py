@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,9 +26,9 @@ from hpo.ledger import TrialRecord
 from hpo.samplers.base import Proposal, found
 from hpo.samplers.choice import DESIGNED
 from hpo.samplers.design import Design
-from hpo.samplers.units import place
+from hpo.samplers.untried import key, untried
 from hpo.space import ChoiceDomain, Domain, FloatDomain, IntDomain, ParameterSpace, Space, SpaceError
-from hpo.told import FOUND, Kind, Told, softened, tell, without_diverged, worst
+from hpo.told import Kind, Told, softened, tell, without_diverged, worst
 
 #: The key of `Proposal.system_attrs` for what Optuna keeps with a trial.
 OPTUNA = "optuna"
@@ -43,8 +42,6 @@ _FIRST_GENERATION = {OPTUNA: {"NSGAIISampler:generation": 0}}
 _LEAST_SOURCES = 10
 #: In more dimensions the determinant of their covariance, 0.01 to this power at least, is no double any more.
 _MOST_SOURCE_DIMENSIONS = 150
-#: So many points are tried to find one that no trial has had.
-_TRIES = 1000
 
 _STATES = {
     Kind.COMPLETED: TrialState.COMPLETE,
@@ -93,6 +90,7 @@ class OptunaSampler:
         self._signs = [-1 if direction == "maximize" else 1 for direction in options["directions"]]
         self._design = Design(space, max(options["design_size"], options["startup"]), seed)
         self._distributions = {label: _distribution(domain) for label, domain in space.domains().items()}
+        self._keys: dict[int, str] = {}
         self._frozen: dict[int, tuple[Any, FrozenTrial]] = {}
 
     def propose(self, history: Sequence[TrialRecord], number: int) -> Proposal:
@@ -112,24 +110,20 @@ class OptunaSampler:
     def _untried(self, proposal: Proposal, told: Sequence[Told], number: int) -> Proposal:
         """The proposal, or in its place a point that no trial has had, where the space has an end and such points.
 
-        Points that differ little come first. Of the trial that is repeated nothing new would be learnt, in most cases.
+        Of a trial that is repeated nothing new would be learnt, in most cases.
         """
         if self._size is None:
             return proposal
-        had, found_first = {_key(one.found) for one in told}, proposal.system_attrs[FOUND]
-        if _key(found_first) not in had or len(had) >= self._size:
+        had = {self._key(one) for one in told}
+        if key(proposal.params) not in had or len(had) >= self._size:
             return proposal
-        dice = random.Random(f"{self._seed}/untried/{number}")  # noqa: S311
-        for tried in range(_TRIES):
+        return untried(self._space, proposal, had, random.Random(f"{self._seed}/untried/{number}"))  # noqa: S311
 
-            def change(label: str, domain: Domain, share: float = (tried + 1) / _TRIES) -> Any:
-                drawn = label not in found_first or dice.random() < share
-                return place(domain, dice.random()) if drawn else found_first[label]
-
-            other = found(self._space, change)
-            if _key(other.system_attrs[FOUND]) not in had:
-                return Proposal(other.params, {**proposal.system_attrs, **other.system_attrs})
-        return proposal
+    def _key(self, one: Told) -> str:
+        """Of what the model got: a transformation may give the same for different values that were found."""
+        if one.number not in self._keys:
+            self._keys[one.number] = key(self._space.values(one.found))
+        return self._keys[one.number]
 
     @cached_property
     def _size(self) -> int | None:
@@ -202,10 +196,6 @@ class OptunaSampler:
         kept = study.get_trials(deepcopy=False)[-1].system_attrs
         attrs = {key: value for key, value in kept.items() if not key.startswith(_REDUNDANT)}
         return Proposal(proposal.params, {**proposal.system_attrs, **({OPTUNA: attrs} if attrs else {})})
-
-
-def _key(point: Mapping[str, Any]) -> str:
-    return json.dumps(point, sort_keys=True)
 
 
 def _distribution(domain: Domain) -> BaseDistribution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import statistics
 
 import pytest
@@ -10,8 +11,10 @@ from samplers.searching import CONDITIONAL, FINITE, KINDS, NUMBERS, Searching, e
 
 from hpo import registry, samplers
 from hpo.samplers import choice
+from hpo.samplers.untried import key, untried
 from hpo.search.inverse import Inverse
 from hpo.space import Categorical, Integer, ParameterSpace, Real
+from hpo.space.expressions import Call, Name
 from hpo.told import FOUND, Kind, Told
 
 SPACES = {"kinds": KINDS, "conditional": CONDITIONAL, "numbers": NUMBERS, "finite": FINITE}
@@ -148,3 +151,39 @@ def test_no_point_is_repeated_while_others_are_left(name: str, workers: int):
     points = [json.dumps(params) for params in search.run(18)]
     assert len(set(points)) == 18 == SMALL.size()
     assert len(search.run(20)) == 20  # then they are repeated
+
+
+#: Points that chance hardly finds: few of many draws give them, or they are the last ones left.
+RARE = {
+    "several values give one point": ParameterSpace(
+        [Integer("x", 1, 80, transform=Call("ceil", (Call("/", (Name("x"), 4.0)),)))]
+    ),
+    "logarithmic": ParameterSpace([Integer("n", 1, 400, log=True)]),
+    "conditional": ParameterSpace(
+        [
+            Categorical("c", ["a", "b", "c"]),
+            Integer("n", 1, 150, log=True, condition=Call("==", (Name("c"), "b"))),
+            Real("same", 2.0, 2.0),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("label", RARE)
+def test_no_point_is_left_out_because_it_is_rare(label: str):
+    """The model is not asked: its proposals are repeated points nearly always, which others stand in for."""
+    space = RARE[label]
+    size = space.size()
+    assert size is not None
+    had: set[str] = set()
+    for number in range(size):
+        tried = samplers.create("random", space, {}, 1).propose((), number)
+        proposal = untried(space, tried, had, random.Random(number))
+        assert Inverse(space).found(proposal.params) is not None
+        had.add(key(proposal.params))
+    assert len(had) == size
+
+
+def test_points_are_told_apart_by_what_the_model_gets():
+    search = Searching("tpe", RARE["several values give one point"], sphere)
+    assert {params["x"] for params in search.run(20)} == set(range(1, 21))
