@@ -155,7 +155,7 @@ class Data:
 
     def __init__(self, settings: Settings, device: torch.device) -> None:
         images = load_images(settings)
-        count = min(settings.validation, len(images.train) // 5)
+        count = held_out_count(settings, images)
         # numbers of images, not copies: trials share what is mapped into memory
         self.train, held_out = image_data.hold_out(torch.arange(len(images.train)), count)
         if len(self.train) < settings.batch_size:
@@ -205,6 +205,11 @@ def load_images(settings: Settings) -> image_data.Images:
     if settings.channels not in (0, images.train.shape[1]):
         raise ValueError(f"channels = {settings.channels}, but {settings.dataset} has {images.train.shape[1]}")
     return image_data.resized(images, settings.image_size)
+
+
+def held_out_count(settings: Settings, images: image_data.Images) -> int:
+    """How many real images are not for training but to compare with."""
+    return min(settings.validation, len(images.train) // 5)
 
 
 def normalised(images: Tensor) -> Tensor:
@@ -463,7 +468,8 @@ def test(arguments: argparse.Namespace) -> None:
     generator, settings, network = load(arguments.checkpoint)
     settings = replace(settings, data_folder=arguments.data_folder or settings.data_folder)
     device = pick_device("auto")
-    real = normalised(load_images(settings).test[: settings.validation].to(device))
+    images = load_images(settings)
+    real = normalised(images.test[: held_out_count(settings, images)].to(device))
     if len(real) < 2:
         raise ValueError(f"the data set {settings.dataset} has no test images")
     torch.manual_seed(1)  # other latents than those of the validation loss

@@ -263,6 +263,23 @@ def test_by_hand_train_resume_sample_walk_and_test(
     assert float(capsys.readouterr().out) == pytest.approx(validation, rel=0.1)
 
 
+@pytest.mark.parametrize(("validation", "compared"), [(100, 100), (2000, 1437 // 5)])
+def test_as_many_test_images_are_compared_with_as_there_were_to_validate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, validation: int, compared: int
+) -> None:
+    """The estimate of MMD^2 is then as exact; of a small data set a fifth was held out, whatever was asked for."""
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path))
+    counts = []
+    score = dcgan.Yardstick.score
+    monkeypatch.setattr(
+        dcgan.Yardstick, "score", lambda self, images: (counts.append(len(images)), score(self, images))[1]
+    )
+    dcgan.run({**TINY, "validation": validation, "epochs": 1})
+    monkeypatch.setattr(sys, "argv", [dcgan.__file__, "test", "--checkpoint", str(tmp_path)])
+    dcgan.by_hand.main(dcgan.SCRIPT, "", dcgan.Settings, dcgan.run, dcgan.COMMANDS)
+    assert counts == [compared, compared]
+
+
 def size(name: str) -> tuple[int, int]:
     with Image.open(name) as picture:
         return picture.size
