@@ -219,7 +219,13 @@ def normalised(images: Tensor) -> Tensor:
 
 def fits(images: Tensor, device: torch.device) -> bool:
     """Whether the images take less than half of the device's free memory; the CPU has them already."""
-    return device.type != "cuda" or images.numel() < torch.cuda.mem_get_info(device)[0] // 2
+    if device.type == "cpu":
+        return True
+    if device.type == "mps":
+        free = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    else:
+        free, _ = torch.cuda.mem_get_info(device)
+    return images.numel() < free // 2
 
 
 class Trainer:

@@ -120,6 +120,19 @@ def test_data_that_do_not_fit_on_the_device_come_in_the_same_batches(monkeypatch
     assert len({image.numpy().tobytes() for batch in resident for image in batch}) > 1200, "hardly any comes twice"
 
 
+@pytest.mark.parametrize(("gigabytes", "fit"), [(3, True), (5, False)])
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_images_are_copied_to_a_device_where_they_take_less_than_half_of_what_is_free(
+    monkeypatch: pytest.MonkeyPatch, device: str, gigabytes: int, fit: bool
+) -> None:
+    images = torch.empty(1, dtype=torch.uint8).expand(gigabytes * 10**9)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (8 * 10**9, 80 * 10**9))
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 10 * 10**9)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 2 * 10**9)
+    assert dcgan.fits(images, torch.device(device)) is fit
+    assert dcgan.fits(images, torch.device("cpu"))
+
+
 # Training
 
 
