@@ -219,8 +219,10 @@ class Liveness:
             return None
         lives = self._verdicts.lives(identity.id, identity.job)
         if lives is False:  # for ever: who looks next need not ask again
-            with contextlib.suppress(OSError):
-                (self._folder / f"{identity.id}.dead").write_text(self._verdicts.reason(identity.job))
+            reason = self._verdicts.reason(identity.job)
+            if self._verdicts.reason_is_final(identity.job):
+                with contextlib.suppress(OSError):
+                    (self._folder / f"{identity.id}.dead").write_text(reason)
         return Vitality.UNKNOWN if lives is None else Vitality.ALIVE if lives else Vitality.DEAD
 
     def _here(self, identity: Identity) -> Vitality:

@@ -3,7 +3,8 @@
 Whoever asks takes the next number first (`4.asked`, an exclusive create) and leaves what squeue said under the same
 number (`4.answer`, renamed into place). An answer with a higher number than the last one taken at some moment was
 therefore begun after that moment, whatever the clocks of the hosts say. Ages are differences of two times that the same
-file server stamped.
+file server stamped. When an answer shows that jobs have been queued again, sinfo is asked in the same turn, by the same
+reader, which nodes are lost.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,17 @@ _LOOK_EVERY = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What squeue said. number: its place in the order of the questions. age: seconds when it was read, for display."""
+    """What squeue said.
+
+    number: its place in the order of the questions. age: seconds when it was read, for display. lost: the nodes that
+    Slurm held for lost when a job was last seen to have been queued again.
+    """
 
     number: int
     cluster: str
     tasks: Mapping[str, Task]
     age: float = 0.0
+    lost: frozenset[str] = frozenset()
 
 
 class Board:
@@ -48,11 +54,13 @@ class Board:
         ask: Callable[[], Queue] = queue.read,
         every: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        lost: Callable[[], Sequence[str]] = queue.lost_nodes,
     ) -> None:
         self._folder = folder
         self._ask = ask
         self._every = ASK_EVERY if every is None else every
         self._clock = clock
+        self._lost_nodes = lost
         self._looked = float("-inf")
         self._answer: Answer | None = None
         #: Why the last question was not answered; empty when it was.
@@ -114,7 +122,20 @@ class Board:
 
     def _squeue(self) -> dict[str, Any]:
         said = self._ask()
-        return {"cluster": said.cluster, "tasks": [asdict(task) for task in said.tasks.values()]}
+        tasks = [asdict(task) for task in said.tasks.values()]
+        return {"cluster": said.cluster, "tasks": tasks, "lost": self._lost(said)}
+
+    def _lost(self, said: Queue) -> list[str]:
+        """The lost nodes: asked once for all jobs that have been queued again since the last answer, else as before."""
+        self._read()
+        before = self._answer if self._answer is not None and self._answer.cluster == said.cluster else None
+        starts = {name: task.restarts for name, task in before.tasks.items()} if before else {}
+        if all(task.restarts <= starts.get(name, 0) for name, task in said.tasks.items()):
+            return sorted(before.lost) if before else []
+        try:
+            return list(self._lost_nodes())
+        except SchedulerError:
+            return []
 
     def _outcome(self, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
@@ -142,7 +163,9 @@ class Board:
             record = self._load(number)
             if "tasks" in record:
                 tasks = {task["name"]: Task(**task) for task in record["tasks"]}
-                self._answer = Answer(number, record["cluster"], tasks, self._age(number, "answer"))
+                self._answer = Answer(
+                    number, record["cluster"], tasks, self._age(number, "answer"), frozenset(record.get("lost", ()))
+                )
                 return
             self.trouble = self.trouble or str(record.get("error", ""))
 

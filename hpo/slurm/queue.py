@@ -73,6 +73,16 @@ def read() -> Queue:
     return Queue(cluster, {task.name: task for task in _tasks(answer)})
 
 
+def lost_nodes() -> list[str]:
+    """The nodes that Slurm holds for lost: the jobs that they had are queued again, and do not say why.
+
+    Raises `SchedulerError`.
+    """
+    rows = (line.split() for line in commands.ask("sinfo", "-h", "-N", "-o", "%N %T").splitlines())
+    lost = {row[0] for row in rows if len(row) == 2 and (row[1].startswith(("down", "fail")) or "*" in row[1])}
+    return sorted(lost)
+
+
 @functools.cache
 def cluster_name() -> str:
     """The cluster that this machine belongs to; a job is told by its environment. Raises `SchedulerError`."""

@@ -50,24 +50,23 @@ class Verdicts:
 
     def reason(self, job: Incarnation) -> str:
         """Why the job of a dead worker is over, as far as Slurm still tells: a state such as "NODE_FAIL", or ""."""
-        answer = None if self.superseded(job) else self._board.answer()
+        answer = self._board.answer()
         task = answer.tasks.get(job.task) if answer is not None else None
-        if self.superseded(job) or (task is not None and task.restarts > job.restart):
-            return "NODE_FAIL" if _has_failed(job.node) else "REQUEUED"
+        if answer is not None and task is not None and task.restarts > job.restart:
+            return "NODE_FAIL" if job.node in answer.lost else "REQUEUED"
+        if self.superseded(job):
+            return "REQUEUED"
         return task.state if task is not None and task.over else ""
+
+    def reason_is_final(self, job: Incarnation) -> bool:
+        """Whether `reason` will not be told better: not before squeue shows the later start in which we are."""
+        answer = self._board.newest()
+        task = answer.tasks.get(job.task) if answer is not None else None
+        return not self.superseded(job) or (task is not None and task.restarts > job.restart)
 
 
 def _is_over(task: Task, job: Incarnation) -> bool:
     return task.over or task.restarts > job.restart
-
-
-def _has_failed(node: str) -> bool:
-    """Whether Slurm holds a node for lost: the jobs that it had are queued again, and do not say why."""
-    try:
-        states = commands.ask("sinfo", "-h", "-N", "-n", node, "-o", "%T") if node else ""
-    except SchedulerError:
-        return False
-    return any(state.startswith(("down", "fail")) or "*" in state for state in states.split())
 
 
 @dataclass(frozen=True, slots=True)

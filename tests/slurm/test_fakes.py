@@ -139,6 +139,7 @@ def test_another_cluster_does_not_know_the_job(
 def test_a_requeued_job_knows_by_itself_that_its_first_start_is_over(
     worker: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("hpo.slurm.commands.PATIENCE", 0.5)
     fakes(squeue="hang")
     for name, value in {"JOB_ID": "20", "ARRAY_JOB_ID": "17", "ARRAY_TASK_ID": "3", "RESTART_COUNT": "1"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
@@ -482,6 +483,39 @@ def test_the_users_own_variables_neither_hide_jobs_nor_undo_the_script(
     done = support.hpo(*SUBMIT, cwd=tmp_path, SBATCH_PARTITION="bacth")
     assert done.returncode == 2
     assert "no partition 'bacth'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("control", "variables", "there", "away"),
+    [
+        # What the file says of GPUs and CPUs holds; of the other resources it says nothing.
+        (["worker_type=k80", "gpus_per_trial=2"], {"SBATCH_GRES": "gpu:1,lscratch:10"}, ["--gres=gpu:k80:2,lscratch:10"], ""),
+        (["worker_type=cpu"], {"SBATCH_GRES": "gpu:1"}, [], "--gres"),
+        ([], {"SBATCH_GRES": "gpu:1", "SBATCH_CPUS_PER_GPU": "4"}, ["--gres=gpu:1", "--cpus-per-gpu=4"], "cpus-per-task"),
+        (["custom_sbatch_args=--gres=gpu:1 --cpus-per-gpu=4"], {}, ["--cpus-per-gpu=4"], "cpus-per-task"),
+        (["nthreads=2"], {"SBATCH_CPUS_PER_GPU": "4"}, ["--cpus-per-task=2"], "cpus-per-gpu"),
+        (["cpus_per_task=2"], {"SBATCH_CPUS_PER_GPU": "4"}, ["--cpus-per-task=2"], "cpus-per-gpu"),
+        # A variable without a value says nothing, unless its option has none.
+        ([], {"SBATCH_ACCOUNT": "", "SBATCH_EXCLUSIVE": ""}, ["--exclusive"], "--account"),
+        # These name this cluster among others; the jobs go to this one.
+        ([], {"SLURM_CLUSTERS": "nearby,Faraway", "SBATCH_CLUSTERS": "all"}, [], "clusters"),
+    ],
+)  # fmt: skip
+def test_the_users_own_variables_hold_where_the_file_says_nothing_else(
+    tmp_path: Path,
+    site: Callable[..., Path],
+    control: list[str],
+    variables: dict[str, str],
+    there: list[str],
+    away: str,
+) -> None:
+    site()
+    done = support.hpo(*SUBMIT, *control, cwd=tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "experiments" / "X000" / "submit.sbatch").read_text()
+    for option in there:
+        assert f"#SBATCH {option}\n" in text
+    assert not away or away not in text
 
 
 # -- the batch script ------------------------------------------------------------------------------------------------

@@ -81,11 +81,46 @@ def test_a_job_that_runs_again_does_not_say_why_but_its_node_does(
     workers: Path, tmp_path: Path, fakes: Callable[..., Path], node: str, reason: str
 ) -> None:
     (tmp_path / "answer").write_text(row("PENDING", restarts=1))
-    (tmp_path / "states").write_text(f"{node}\n" * 3)
+    (tmp_path / "states").write_text("node4 idle\n" + f"node5 {node}\n" * 3)
     fakes(squeue=f"say {tmp_path / 'answer'}", sinfo=f"say {tmp_path / 'states'}")
     eyes = Liveness(workers, kill=False)
     assert eyes.of("w") is Vitality.DEAD
     assert eyes.reason("w") == reason
+
+
+def test_which_nodes_are_lost_is_asked_once_for_all_jobs_and_readers(
+    workers: Path, tmp_path: Path, fakes: Callable[..., Path]
+) -> None:
+    """When a node fails with thirty jobs, four survivors and who may not write here look at each."""
+    (tmp_path / "states").write_text("node5 down*\n")
+    (tmp_path / "answer").write_text(row("RUNNING", restarts=1))
+    room = fakes(squeue=f"say {tmp_path / 'answer'}", sinfo=f"say {tmp_path / 'states'}")
+    for number in range(30):
+        start(workers, f"w{number}", 0)
+    for _ in range(4):
+        eyes = Liveness(workers, kill=False)
+        for number in range(30):
+            assert eyes.of(f"w{number}") is Vitality.DEAD
+            assert eyes.reason(f"w{number}") == "NODE_FAIL"
+            (workers / f"w{number}.dead").unlink()
+    assert (room / "calls").read_text().count(" sinfo ") == 1
+
+
+def test_a_job_that_came_back_learns_from_squeue_why(
+    workers: Path, tmp_path: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows by itself that its first start is over, before any answer shows the second."""
+    for name, value in {"JOB_ID": "20", "ARRAY_JOB_ID": "17", "ARRAY_TASK_ID": "3", "RESTART_COUNT": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    (tmp_path / "states").write_text("node5 down*\n")
+    (tmp_path / "answer").write_text(row("RUNNING"))
+    fakes(squeue=f"say {tmp_path / 'answer'}", sinfo=f"say {tmp_path / 'states'}")
+    eyes = Liveness(workers, kill=False)
+    assert eyes.of("w") is Vitality.DEAD
+    assert eyes.reason("w") == "REQUEUED"
+    (tmp_path / "answer").write_text(row("RUNNING", restarts=1))
+    assert eyes.of("w") is Vitality.DEAD
+    assert eyes.reason("w") == "NODE_FAIL"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +188,9 @@ def test_a_task_is_over_by_the_word_of_the_workers_of_its_last_start(
     folder = workers.parent
     (folder / "jobs").mkdir()
     (folder / "jobs" / "17").write_text(json.dumps(asdict(Job("17", [3], 0, CLUSTER, 1.0, 0))))
-    board = Board(folder / "scheduler", lambda: Queue(CLUSTER, {"17_3": Task("17_3", "RUNNING", restarts, 60, "", "")}))
+    board = Board(
+        folder / "scheduler", lambda: Queue(CLUSTER, {"17_3": Task("17_3", "RUNNING", restarts, 60, "", "")}), lost=list
+    )
     ended = liveness.ended_tasks(workers, {name: why for name, why in said.items() if why})
     for _ in range(2):  # the second time by what the first has kept
         assert [seen.state for seen in jobs.look(folder, board, ended)] == [state]
