@@ -37,7 +37,8 @@ _REDUNDANT = ("tpe:relative_params", "gp:relative_params")
 #: The constraint that failed trials violate. Every trial carries it as soon as one has failed: GP needs equal keys.
 _CONSTRAINT = "failed"
 #: Where NSGA-II keeps the generation of a trial. Those of earlier experiments are parents of the first.
-_FIRST_GENERATION = {OPTUNA: {"NSGAIISampler:generation": 0}}
+_GENERATION = "NSGAIISampler:generation"
+_FIRST_GENERATION = {OPTUNA: {_GENERATION: 0}}
 #: CMA-ES begins at the best tenth, rounded down, of the earlier trials: of fewer it would be none.
 _LEAST_SOURCES = 10
 #: In more dimensions the determinant of their covariance, 0.01 to this power at least, is no double any more.
@@ -144,6 +145,8 @@ class OptunaSampler:
         failed_values = worst(told, self._signs)
         constrained = any(one.kind is Kind.FAILED for one in told)
         study.add_trials([self._freeze(one, failed_values, constrained) for one in told])
+        if isinstance(sampler, NSGAIISampler):
+            _choose_parents(sampler, study)
         return study
 
     def _begin(self, model: Mapping[str, Any], told: Sequence[Told]) -> dict[str, Any]:
@@ -216,6 +219,16 @@ def _suggest(trial: optuna.Trial, label: str, domain: Domain) -> Any:
             return trial.suggest_int(label, low, high, log=log, step=step)
         case FloatDomain(low, high, log, step):
             return trial.suggest_float(label, low, high, log=log, step=step)
+
+
+def _choose_parents(sampler: NSGAIISampler, study: Study) -> None:
+    """Let the study know the parents of each generation, from the first.
+
+    The sampler would ask for them from the last on, each by a call within the call, which ends at Python's limit.
+    """
+    trials = study.get_trials(deepcopy=False)
+    for generation in range(1, 1 + max((one.system_attrs.get(_GENERATION, 0) for one in trials), default=0)):
+        sampler.get_parent_population(study, generation)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import pytest
 from samplers.searching import CONDITIONAL, FINITE, KINDS, NUMBERS, Searching, every_end, options, sphere
 
 from hpo import registry, samplers
-from hpo.samplers import choice
+from hpo.samplers import Proposal, choice
 from hpo.samplers.untried import key, untried
 from hpo.search.inverse import Inverse
 from hpo.space import Categorical, Integer, ParameterSpace, Real
@@ -90,6 +90,19 @@ def test_several_objectives(name: str):
 
     search = Searching(name, NUMBERS, objective, 2, directions=("minimize", "maximize"))
     assert len(search.run(14)) == 14
+
+
+def test_a_search_of_very_many_generations_goes_on():
+    recorded = options("nsga2", NUMBERS)
+    recorded["model"]["optuna"]["population_size"] = 2
+    search = Searching("nsga2", NUMBERS, sphere)
+    for number in range(1500):
+        point = samplers.create("random", NUMBERS, {}, 1).propose((), number)
+        kept = {"optuna": {"NSGAIISampler:generation": number // 2}}
+        search.start(number, Proposal(point.params, {**point.system_attrs, **kept}))
+        search.end(number)
+    proposal = samplers.create("nsga2", NUMBERS, recorded, 1).propose(list(search.records.values()), 1500)
+    assert proposal.system_attrs["optuna"] == {"NSGAIISampler:generation": 750}
 
 
 # -- what is known beforehand ------------------------------------------------------------------------------------------
