@@ -191,7 +191,8 @@ def _of_accounts(chain: Sequence[Mapping[str, str]]) -> Iterator[Limit]:
 def _qos(user: str, account: str, cluster: str, partition: str) -> tuple[str, tuple[str, ...]]:
     """The QOS of jobs that name none (Slurm's own default where a site has set no other), and all that there are."""
     columns = ("Account", "Partition", "DefaultQOS", "QOS")
-    which = (f"user={user}", *([f"cluster={cluster}"] if cluster else []))  # slurmdbd keeps the accounts of all clusters of a site
+    # slurmdbd keeps the accounts of all clusters of a site.
+    which = (f"user={user}", *([f"cluster={cluster}"] if cluster else []))
     answer = _ask("sacctmgr", "-nP", "show", "assoc", *which, f"format={','.join(columns)}")
     rows = [dict(zip(columns, line.split("|"), strict=False)) for line in answer.splitlines() if line.count("|") == 3]
     for row in _of_partition([row for row in rows if row["Account"].casefold() == account], partition):

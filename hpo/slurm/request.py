@@ -39,6 +39,7 @@ KEYWORDS = {
     "mail-user": "mail",
 }
 MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
+CPUS = ("cpus-per-task", "cpus-per-gpu")
 #: Seconds before the end of a job at which Slurm warns it; it may come a minute early, and the worker knows its end.
 WARNING = 120
 
@@ -135,9 +136,12 @@ def gpus(control: Mapping[str, Any]) -> int:
 
 def cpus(control: Mapping[str, Any]) -> int:
     """The CPUs of a task."""
-    given = Custom.of(control).value("cpus-per-task")
+    custom = Custom.of(control)
+    given, each = custom.value("cpus-per-task"), custom.value("cpus-per-gpu")
     if given.isdigit():
         return int(given)
+    if each.isdigit() and not control["cpus_per_task"]:
+        return int(each) * (1 if gpu_type(control) is None else gpus(control))
     return int(control["cpus_per_task"] or control["nthreads"]) * workers_per_task(control)
 
 
@@ -180,6 +184,8 @@ def resources(control: Mapping[str, Any]) -> list[str]:
         "mem": _megabytes(control["mem_per_node"]),
     }
     names = custom.names()
+    if "cpus-per-gpu" in names and not control["cpus_per_task"]:
+        names.add("cpus-per-task")  # sbatch takes one of the two
     options = [f"--{name}={value}" for name, value in ours.items() if value and name not in names]
     gres = _gres(control, custom.value("gres"))
     return [*options, *([f"--gres={gres}"] if gres else []), *custom.without("gres")]

@@ -12,7 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hpo.slurm.commands import SBATCH_OPTIONS
-from hpo.slurm.request import KEYWORDS, MEMORY, Custom
+from hpo.slurm.request import CPUS, KEYWORDS, MEMORY, Custom
+
+#: The keywords that say which GPUs a task has.
+_GPUS = frozenset({"worker_type", "gpus_per_trial", "workers_per_gpu"})
+#: The option that needs no value: of any other, a variable that is empty says nothing.
+_BARE = "exclusive"
 
 
 def carried(
@@ -20,11 +25,20 @@ def carried(
 ) -> Iterator[tuple[str, str]]:
     """Yield the variables that hold, and the option that each stands for: where the input file says nothing else."""
     said = Custom.of(control).names() | {option for option, keyword in KEYWORDS.items() if keyword in given}
+    if "nthreads" in given:
+        said.add("cpus-per-task")
     for variable, option in SBATCH_OPTIONS.items():
-        kin = MEMORY if option in MEMORY else (option,)
-        if variable in environ and not said.intersection(kin):
+        value = environ.get(variable, "")
+        if option == "gres" and not _GPUS.isdisjoint(given):
+            value = ",".join(part for part in value.split(",") if part.partition(":")[0] != "gpu")
+        if variable in environ and (value or option == _BARE) and not said.intersection(_kin(option)):
             said.add(option)
-            yield variable, f"--{option}={environ[variable]}" if environ[variable] else f"--{option}"
+            yield variable, f"--{option}={value}" if value else f"--{option}"
+
+
+def _kin(option: str) -> Sequence[str]:
+    """The options of which sbatch takes one: that of a variable is not added where another is there."""
+    return next((kin for kin in (MEMORY, CPUS) if option in kin), (option,))
 
 
 def added(control: Mapping[str, Any], options: Sequence[str]) -> dict[str, str]:
@@ -34,6 +48,10 @@ def added(control: Mapping[str, Any], options: Sequence[str]) -> dict[str, str]:
 
 
 def other_cluster(name: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The variable that sends jobs to another cluster than `name`, with its value; "" when there is none."""
-    wanted = ((each, environ.get(each, "")) for each in ("SLURM_CLUSTERS", "SBATCH_CLUSTERS"))
-    return next((f"{variable}={value}" for variable, value in wanted if value not in ("", name)), "")
+    """The variable that sends jobs to clusters other than `name`, with its value; "" when there is none."""
+    for variable in ("SLURM_CLUSTERS", "SBATCH_CLUSTERS"):
+        value = environ.get(variable, "")
+        wanted = {each.strip() for each in value.casefold().split(",")} - {""}
+        if name and wanted and wanted.isdisjoint({name.casefold(), "all"}):
+            return f"{variable}={value}"
+    return ""

@@ -489,9 +489,10 @@ def test_the_users_own_variables_neither_hide_jobs_nor_undo_the_script(
     ("control", "variables", "there", "away"),
     [
         # What the file says of GPUs and CPUs holds; of the other resources it says nothing.
-        (["worker_type=k80", "gpus_per_trial=2"], {"SBATCH_GRES": "gpu:1,lscratch:10"}, ["--gres=gpu:k80:2,lscratch:10"], ""),
+        (["worker_type=k80"], {"SBATCH_GRES": "gpu:1,lscratch:10"}, ["--gres=gpu:k80:1,lscratch:10"], ""),
+        (["gpus_per_trial=2"], {"SBATCH_GRES": "gpu:v100:1"}, ["--gres=gpu:2"], ""),
         (["worker_type=cpu"], {"SBATCH_GRES": "gpu:1"}, [], "--gres"),
-        ([], {"SBATCH_GRES": "gpu:1", "SBATCH_CPUS_PER_GPU": "4"}, ["--gres=gpu:1", "--cpus-per-gpu=4"], "cpus-per-task"),
+        ([], {"SBATCH_GRES": "gpu:1", "SBATCH_CPUS_PER_GPU": "4"}, ["--cpus-per-gpu=4"], "cpus-per-task"),
         (["custom_sbatch_args=--gres=gpu:1 --cpus-per-gpu=4"], {}, ["--cpus-per-gpu=4"], "cpus-per-task"),
         (["nthreads=2"], {"SBATCH_CPUS_PER_GPU": "4"}, ["--cpus-per-task=2"], "cpus-per-gpu"),
         (["cpus_per_task=2"], {"SBATCH_CPUS_PER_GPU": "4"}, ["--cpus-per-task=2"], "cpus-per-gpu"),
