@@ -425,6 +425,31 @@ def test_a_space_that_differs_takes_what_fits_it(tmp_path, space, defaults, fits
     assert not by or f"not fit it, by {by}" in said
 
 
+@pytest.mark.parametrize(
+    ("defaults", "said"),
+    [
+        ("epochs = 50\nfixed = 5", "epochs (1 there, 50 here)"),
+        ("fixed = 5", "epochs (1 there, not given here)"),
+        ("epochs = 1\nfixed = 5\nnew = 'a'", 'new (not given there, "a" here)'),
+        ("epochs = 1\nfixed = 5\nx = 2.0", None),  # searched
+        ("fixed = 5\nepochs = 1", None),
+    ],
+)
+def test_fixed_values_that_differ_from_those_of_the_earlier_search_are_a_warning(tmp_path, defaults, said):
+    script, space = "def run(hyperparams):\n    return hyperparams['x']\n", "x = real(-1, 1)"
+    write(tmp_path, "sampler = tpe\nn_trials = 3", script, space)
+    file = tmp_path / "model.in"
+    text = file.read_text()
+    file.write_text(text.replace("fixed = 5", "epochs = 1\nfixed = 5"))
+    submit(tmp_path)
+    file.write_text(text.replace("fixed = 5", defaults))
+    document = checked(tmp_path, "warm_start=X000")
+    assert not document["errors"]
+    warnings = [w["message"] for w in document["warnings"] if "fixed values" in w["message"]]
+    whole = f"X000 had other fixed values, so that its results may not be comparable: {said}"
+    assert warnings == ([whole] if said else [])
+
+
 def test_a_table_does_not_tell_texts_from_numbers_and_the_space_does(tmp_path):
     space = "c = ['5', 'true', '1.50', 'x']\nd = [5, 1.5, 'null']\nstate = ['a', 'b']"
     script = "def run(hyperparams):\n    return float(len(str(hyperparams)))\n"

@@ -187,6 +187,8 @@ class _Planner:
             self._warn("warm_start", warm.sentence)
         else:
             self._notes.append(warm.sentence)
+        if warm.warning is not None:
+            self._warn("warm_start", warm.warning)
         return warm
 
     # --- what is optimised, who prunes --------------------------------------------------------------------------------

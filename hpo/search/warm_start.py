@@ -24,6 +24,7 @@ class WarmStart:
     """What an earlier search says in terms of a new one. of: how many completed trials it has in all.
 
     misfits: parameter -> how many trials were left out because of it. running: whether the earlier search goes on.
+    fixed: what neither searches -> what it was there and what it is here, as JSON, where the two differ.
     """
 
     source: str
@@ -31,6 +32,15 @@ class WarmStart:
     of: int
     misfits: Mapping[str, int] = field(default_factory=dict)
     running: bool = False
+    fixed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def warning(self) -> str | None:
+        """For people, where trials that inform the search had other fixed values than it has."""
+        if not self.fixed or not self.trials:
+            return None
+        changes = ", ".join(f"{name} ({there} there, {here} here)" for name, (there, here) in self.fixed.items())
+        return f"{self.source} had other fixed values, so that its results may not be comparable: {changes}"
 
     @property
     def sentence(self) -> str:
@@ -62,13 +72,14 @@ def read(
     the domains of `space`; those that it could not have proposed are left out. Raises `UserError` with a sentence.
     """
     path = beside / source
-    running = False
+    running, fixed = False, {}
     if path.is_file():
         results = list(_from_table(path, [name for name, _ in plan], _texts(space)))
     else:
         view = View(_find(source, path))
         running = view.counts[State.RUNNING] > 0
         results = list(_from_experiment(view, plan))
+        fixed = _fixed_in_both(view.experiment, space, defaults)
     inverse = Inverse(space)
     names = set(space.names)
     told: list[Told] = []
@@ -82,7 +93,7 @@ def read(
         else:
             misfits[name or inverse.misfit(params)] += 1
     source = path.name if path.is_file() else source
-    return WarmStart(source, tuple(told), len(results), dict(misfits.most_common()), running)
+    return WarmStart(source, tuple(told), len(results), dict(misfits.most_common()), running, fixed)
 
 
 def _find(source: str, path: Path) -> Experiment:
@@ -98,6 +109,20 @@ def _fixed_otherwise(names: set[str], result: _Result, defaults: Mapping[str, An
     """Return what was searched there and is fixed here, when it had another value than it has here."""
     fixed = {name: value for name, value in result.params.items() if name not in names}
     return next((name for name, value in fixed.items() if name not in defaults or defaults[name] != value), None)
+
+
+def _fixed_in_both(
+    experiment: Experiment, space: ParameterSpace, defaults: Mapping[str, Any]
+) -> dict[str, tuple[str, str]]:
+    """Return name -> (there, here) of the defaults that differ and that neither search varies."""
+    searched = {*space.names, *experiment.space.names}
+    names = [name for name in {**experiment.defaults, **defaults} if name not in searched]
+    pairs = {name: (_said(experiment.defaults, name), _said(defaults, name)) for name in names}
+    return {name: (there, here) for name, (there, here) in pairs.items() if there != here}
+
+
+def _said(defaults: Mapping[str, Any], name: str) -> str:
+    return json.dumps(defaults[name]) if name in defaults else "not given"
 
 
 def _from_experiment(view: View, plan: Sequence[tuple[str, str]]) -> Iterator[_Result]:
