@@ -157,7 +157,7 @@ def test_how_jobs_ended_that_squeue_has_forgotten_is_asked_of_sacct_once(
         return sorted(each["state"] for each in folder.status()["jobs"])
 
     assert "sacct" not in (room / "calls").read_text()
-    support.wait_for(lambda: states() == ["ENDED", "FAILED"])  # the worker that was cancelled has said that it ended
+    support.wait_for(lambda: states() == ["CANCELLED", "FAILED"])
     assert "failed: signal 9" in folder.hpo("status").stdout
     shown = folder.hpo("show", "0").stdout + folder.hpo("show", "1").stdout
     assert "the worker was lost: its job failed" in shown
