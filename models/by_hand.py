@@ -59,9 +59,8 @@ def main(
 
 def _train(settings: type, run: Callable[[Mapping[str, Any]], Any], text: str) -> Any:
     """Checkpoints go to the run's folder, where no other run overwrites them."""
-    words = sys.argv[1:]
-    resume = "--resume" in words
-    hyperparams = from_command_line(settings, text, [word for word in words if word != "--resume"])
+    hyperparams = from_command_line(settings, text)
+    resume = hyperparams.pop("resume")
     folder = Path(hyperparams["output_dir"], "checkpoints")
     if not resume and any(folder.glob("checkpoint_*.pt")):
         raise ValueError(f"{folder} has checkpoints: go on with --resume, or choose another --output-dir")

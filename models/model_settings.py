@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import ast
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -25,14 +25,18 @@ def from_hyperparams(cls: type[Settings], hyperparams: Mapping[str, Any]) -> Set
     return cls(**{f.name: hyperparams[f.name] for f in fields(cls) if f.name in hyperparams})
 
 
-def from_command_line(cls: type, description: str, arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return what the command line says of the fields of `cls`: ``--batch-size 64`` or ``--batch_size 64``."""
+def from_command_line(cls: type, description: str) -> dict[str, Any]:
+    """Return what the command line says of the fields of `cls`: ``--batch-size 64`` or ``--batch_size 64``.
+
+    Also "resume": whether ``--resume`` is there.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     for f in fields(cls):
         names = dict.fromkeys((f"--{f.name.replace('_', '-')}", f"--{f.name}"))
         read = str if isinstance(f.default, str) else _literal  # a folder may have a number for its name
         parser.add_argument(*names, dest=f.name, type=read, default=f.default, help=f"[{f.default!r}]", metavar="X")
-    return vars(parser.parse_args(arguments))
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in output_dir")
+    return vars(parser.parse_args())
 
 
 def check(settings: Any, rules: Mapping[str, tuple[bool, str]]) -> None:

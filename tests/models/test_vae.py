@@ -426,6 +426,9 @@ def test_training_by_hand_goes_on_only_when_asked_and_as_it_began(
     here(monkeypatch, *words, "--epochs", "3", "--resume")
     resumed = capsys.readouterr().out.splitlines()
     assert resumed[0].startswith("epoch 3:")
+    with pytest.raises(SystemExit):
+        here(monkeypatch, "--help")
+    assert "--resume " in capsys.readouterr().out
     here(monkeypatch, "--hidden-size", "16", "--output-dir", "second", "--epochs", "3")
     assert capsys.readouterr().out.splitlines()[-1] == resumed[-1], "as if it had not been interrupted"
     assert refusal(monkeypatch, *words, "--lr", "0.1", "--beta", "2", "--resume") == (
