@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
             experiments.append(find(name))
         except UsageError as error:
             print(error, file=sys.stderr)
-    summaries = [View(experiment).summary(with_workers=False) for experiment in experiments]
+    summaries = [View(experiment, brief=True).summary(with_workers=False) for experiment in experiments]
     if args.json:
         print_json(summaries)
     else:

@@ -37,12 +37,23 @@ class Row:
 
 
 class View:
-    """One look at an experiment: its trials, its workers, the best, how far it is. Reads only."""
+    """One look at an experiment: its trials, its workers, the best, how far it is. Reads only.
 
-    def __init__(self, experiment: Experiment, ledger: Ledger | None = None, liveness: Liveness | None = None) -> None:
+    brief: whether it is one of many, for which nobody is asked how jobs ended.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        ledger: Ledger | None = None,
+        liveness: Liveness | None = None,
+        *,
+        brief: bool = False,
+    ) -> None:
         self.experiment = experiment
         self.ledger = ledger or experiment.ledger()
         self._liveness = liveness or Liveness(experiment.workers, kill=False)
+        self._brief = brief
         self._vital: dict[str, bool] = {}
         self.counts = Counter(self.state(record) for record in self.ledger.trials.values())
         self.counts[State.WAITING] += self.total - len(self.ledger.trials)
@@ -182,7 +193,7 @@ class View:
     def jobs(self) -> list[Seen]:
         """The tasks of the experiment's jobs at the scheduler; none for a search on this machine."""
         ended = ended_tasks(self.experiment.workers, self.ledger.ended)
-        return jobs.look(self.experiment.folder, self.board, ended)
+        return jobs.look(self.experiment.folder, self.board, ended, learn=not self._brief)
 
     @functools.cached_property
     def board(self) -> Board:

@@ -85,11 +85,14 @@ class Board:
         return self._answer
 
     def instead(self, question: Callable[[], None]) -> None:
-        """Ask something else in the place of squeue's next question, if that is due. What it finds it keeps itself."""
+        """Ask something else in the place of squeue's next question, if that is due. What it finds it keeps itself.
+
+        Whether squeue answers is not told by it.
+        """
 
         def asked() -> dict[str, Any]:
             question()
-            return {}
+            return {"failures": self._failures()}
 
         self._ask_if_due(asked)
 

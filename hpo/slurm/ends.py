@@ -1,7 +1,8 @@
 """How the jobs of an experiment ended, kept beside their records: squeue forgets it after minutes (MinJobAge).
 
 What squeue showed is kept when somebody looks. For what nobody saw, sacct is asked once for each job, where the site
-keeps accounts; it takes the place of one of squeue's questions. Nobody is believed dead for what sacct says: it lags.
+keeps accounts, and once more if it did not answer; it takes the place of one of squeue's questions. Nobody is believed
+dead for what sacct says: it lags.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from hpo.errors import SchedulerError
 from hpo.slurm import commands
 from hpo.slurm.queue import Task
 
+#: Seconds for an answer of sacct: nothing depends on it, and somebody waits for what else there is to say.
+PATIENCE = 15.0
 #: The words for a cluster that keeps no accounts: sacct's own, and those where there is no sacct.
 _NO_ACCOUNTS = ("accounting storage is disabled", "cannot be run")
 
@@ -40,6 +43,14 @@ class Ends:
         kept = self._kept.get(name)
         return None if kept is None else Task(**kept)
 
+    def give_up(self, names: Iterable[str]) -> None:
+        """Note that nobody answered for these tasks; the second time, that nothing can be known of them."""
+        asked = self._path.with_suffix(".unanswered")
+        if asked.exists():
+            self.keep((), unknown=names)
+        with contextlib.suppress(OSError):
+            asked.touch()
+
     def keep(self, tasks: Iterable[Task], unknown: Iterable[str] = ()) -> None:
         """Keep those of `tasks` that are over, and what cannot be known. Who may not write here leaves it to others."""
         told = {task.name: asdict(task) for task in tasks if task.over}
@@ -53,12 +64,15 @@ class Ends:
 
 
 def ask_sacct(folder: Path, wanted: Mapping[str, Sequence[str]]) -> None:
-    """Ask sacct for the ends of tasks (job -> its tasks), and keep them. Raises `SchedulerError` when it fails."""
+    """Ask sacct for the ends of tasks (job -> its tasks), and keep them."""
+    command = ["sacct", "-n", "-X", "-P", "-o", "JobID,State,ExitCode,NodeList", "-j", ",".join(wanted)]
     try:
-        answer = commands.ask("sacct", "-n", "-X", "-P", "-o", "JobID,State,ExitCode,NodeList", "-j", ",".join(wanted))
+        answer = commands.ask(*command, patience=min(PATIENCE, commands.PATIENCE))
     except SchedulerError as error:
         if not any(words in str(error) for words in _NO_ACCOUNTS):
-            raise
+            for job, names in wanted.items():
+                Ends(folder, job).give_up(names)
+            return
         answer = ""
     told = {task.name: task for task in map(_task, answer.splitlines()) if task is not None}
     for job, names in wanted.items():

@@ -61,7 +61,12 @@ def submit(folder: Path, array: Array, after: str = "") -> Job:
         raise SchedulerError(f"sbatch did not print the number of a job, but {answer.strip()[:100]!r}")
     job = Job(number, list(array.indexes), array.first, cluster or cluster_name(), time.time(), asked)
     (folder / "jobs").mkdir(exist_ok=True)
-    for what in ("over", "ends", "cancelled"):  # of one that had this number before Slurm forgot all that it knew
+    for what in (
+        "over",
+        "ends",
+        "unanswered",
+        "cancelled",
+    ):  # of one that had this number before Slurm forgot all that it knew
         (folder / "jobs" / f"{number}.{what}").unlink(missing_ok=True)
     beside = folder / "jobs" / f".{number}"
     beside.write_text(json.dumps(asdict(job)))
@@ -122,14 +127,16 @@ class Seen:
         return self.state == "SUBMITTED" or self.state in WAITING | RUNNING | STOPPED
 
 
-def look(folder: Path, board: Board, ended: Mapping[str, int]) -> list[Seen]:
+def look(folder: Path, board: Board, ended: Mapping[str, int], *, learn: bool = True) -> list[Seen]:
     """Every task of the experiment's jobs, by squeue's newest answer.
 
     ended: task -> the start (by squeue's count of restarts) whose workers have said that they ended, which squeue may
-    not have seen yet. Nothing is asked when all jobs are known to be over.
+    not have seen yet. Nothing is asked when all jobs are known to be over. learn: whether sacct may be asked how they
+    ended, for somebody who wants to know.
     """
     jobs = recorded(folder)
-    _learn_ends(folder, jobs, board, ended)
+    if learn:
+        _learn_ends(folder, jobs, board, ended)
     answer = board.answer() if any(not _is_over(folder, job) for job in jobs) else board.newest()
     found = []
     for job in jobs:

@@ -420,11 +420,27 @@ def test_without_accounts_nothing_is_said_of_them(tmp_path: Path, site: Callable
     assert (room / "calls").read_text().count(" sacct ") == 1
 
 
-def test_sacct_that_does_not_answer_is_asked_again(tmp_path: Path, site: Callable[..., Path]) -> None:
+def test_sacct_that_does_not_answer_is_asked_once_more_and_holds_nothing_up(
+    tmp_path: Path, site: Callable[..., Path]
+) -> None:
     room = site(sacct="refuse Problem talking to the database: Connection refused")
-    forgotten(tmp_path, HPO_ASK_EVERY="0.1")
-    support.hpo("status", cwd=tmp_path, HPO_ASK_EVERY="0.1")
-    assert (room / "calls").read_text().count(" sacct ") >= 2
+    forgotten(tmp_path)
+    scheduler = tmp_path / "experiments" / "X000" / "scheduler"
+    assert scheduler.is_dir()
+    for _ in range(3):
+        done = support.hpo("status", "--json", cwd=tmp_path, HPO_ASK_EVERY="0")
+        assert [job["state"] for job in json.loads(done.stdout)["jobs"]] == ["ENDED", "ENDED"]
+        for file in scheduler.glob("*.answer"):  # what sacct did not answer is not counted as squeue's
+            assert json.loads(file.read_text()).get("failures", 0) == 0
+    assert (room / "calls").read_text().count(" sacct ") == 2
+
+
+def test_a_list_of_experiments_does_not_ask_how_their_jobs_ended(tmp_path: Path, site: Callable[..., Path]) -> None:
+    room = site()
+    assert support.hpo(*SUBMIT, cwd=tmp_path).returncode == 0
+    for _ in range(3):
+        assert "interrupted" in support.hpo("list", cwd=tmp_path, HPO_ASK_EVERY="0").stdout
+    assert " sacct " not in (room / "calls").read_text()
 
 
 GONE = "scancel: error: Kill job error on job id 17: Invalid job id specified"
