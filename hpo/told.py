@@ -137,21 +137,25 @@ def _limit(values: Sequence[float]) -> float:
     return _DIVERGED * max(1.0, abs(statistics.quantiles(values, n=4, method="inclusive")[0]))
 
 
-def softened(told: Sequence[Told], signs: Sequence[int], first: int) -> list[Told]:
+def softened(told: Sequence[Told], signs: Sequence[int], judged: Sequence[Told]) -> list[Told]:
     """Return the trials with values that are worse than the median brought nearer to it by their logarithm, if need be.
 
     A Gaussian process fits all values alike. Where few are a thousand times the others it would see only these. Whether
-    they are is told by the `first` trials with values, the design, which lie everywhere: later ones crowd at the best.
+    they are is told by `judged`, trials that lie everywhere, such as a design: others crowd at the best.
     """
-    valued = [one for one in told if one.values]
-    columns = [[sign * one.values[i] for one in valued] for i, sign in enumerate(signs)]
-    middles = [_middle(column) if _is_skewed(column[:first]) else (0.0, 0.0) for column in columns]
+    pairs = zip(_columns(told, signs), _columns(judged, signs), strict=True)
+    middles = [_middle(column) if _is_skewed(few) else (0.0, 0.0) for column, few in pairs]
 
     def soften(one: Told) -> Told:
         pairs = zip(one.values, signs, middles, strict=False)
         return replace(one, values=tuple(sign * _soft(sign * value, *middle) for value, sign, middle in pairs))
 
     return [soften(one) if one.values else one for one in told]
+
+
+def _columns(told: Sequence[Told], signs: Sequence[int]) -> list[list[float]]:
+    """The values of each objective, less being better."""
+    return [[sign * one.values[i] for one in told if one.values] for i, sign in enumerate(signs)]
 
 
 def _is_skewed(values: Sequence[float]) -> bool:

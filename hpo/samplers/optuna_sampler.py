@@ -26,6 +26,7 @@ from hpo.ledger import TrialRecord
 from hpo.samplers.base import Proposal, found
 from hpo.samplers.choice import DESIGNED
 from hpo.samplers.design import Design
+from hpo.samplers.spread import spread
 from hpo.samplers.untried import key, untried
 from hpo.space import ChoiceDomain, Domain, FloatDomain, IntDomain, ParameterSpace, Space, SpaceError
 from hpo.told import Kind, Told, softened, tell, without_diverged, worst
@@ -103,10 +104,18 @@ class OptunaSampler:
             return self._untried(self._design.propose(number), told, number)
         model = self._model(number)
         if model["name"] == "gp":
-            told = softened(told, self._signs, self._options["startup"])
+            told = softened(told, self._signs, self._everywhere(told))
         with _quiet(), _one_thread() if model["name"] == "gp" else contextlib.nullcontext():
             proposal = self._ask(self._study(model, told, number))
         return self._untried(proposal, told, number) if model["name"] in DESIGNED else proposal
+
+    def _everywhere(self, told: Sequence[Told]) -> list[Told]:
+        """Trials with values that lie everywhere: the first; with earlier experiments, in any order, some of these."""
+        valued, few = [one for one in told if one.values], self._options["startup"]
+        if not self._warm:
+            return valued[:few]
+        early = [one for one in valued if one.number < self._options["design_size"]]
+        return spread(early, self._space.domains(), self._signs[0], few)
 
     def _untried(self, proposal: Proposal, told: Sequence[Told], number: int) -> Proposal:
         """The proposal, or in its place a point that no trial has had, where the space has an end and such points.

@@ -11,11 +11,12 @@ from samplers.searching import CONDITIONAL, FINITE, KINDS, NUMBERS, Searching, e
 
 from hpo import registry, samplers
 from hpo.samplers import Proposal, choice
+from hpo.samplers.spread import spread
 from hpo.samplers.untried import key, untried
 from hpo.search.inverse import Inverse
 from hpo.space import Categorical, Integer, ParameterSpace, Real
 from hpo.space.expressions import Call, Name
-from hpo.told import FOUND, Kind, Told
+from hpo.told import FOUND, Kind, Told, softened
 
 SPACES = {"kinds": KINDS, "conditional": CONDITIONAL, "numbers": NUMBERS, "finite": FINITE}
 CASES = [
@@ -150,6 +151,32 @@ def test_cmaes_begins_in_the_middle_of_a_space_of_very_many_dimensions():
     warm = [Told(-1, Kind.COMPLETED, dict.fromkeys(space.names, 0.2), (1.0,))]
     params = samplers.create("cmaes", space, options("cmaes", space), 1, warm).propose((), 0).params
     assert abs(statistics.fmean(params.values()) - 0.5) < 0.05
+
+
+@pytest.mark.parametrize("directions", [("minimize",), ("maximize",)])
+def test_what_earlier_trials_say_does_not_depend_on_their_order(directions: tuple[str, ...]):
+    """A table of results begins with the best ones; values here span five orders of magnitude."""
+    sign = 1 if directions == ("minimize",) else -1
+    draws = [samplers.create("random", NUMBERS, {}, 9).propose((), number).system_attrs[FOUND] for number in range(40)]
+    valued = [(found, sign * 10 ** abs(found["x"])) for found in draws]
+    orders = [valued, sorted(valued, key=lambda pair: sign * pair[1])]
+    told = [
+        [Told(-1 - n, Kind.COMPLETED, found, (value,)) for n, (found, value) in enumerate(order)] for order in orders
+    ]
+    few, others = (spread(one, NUMBERS.domains(), sign, 10) for one in told)
+    assert [one.values for one in few] == [one.values for one in others]
+    worst = [max(sign * one.values[0] for one in softened(some, [sign], few)) for some in told]
+    assert worst[0] == worst[1] < 1e4
+
+
+def test_spread_trials_lie_everywhere_where_the_others_crowd():
+    draws = samplers.create("random", NUMBERS, {}, 9)
+    crowd = [{"x": 3 + n / 1000, "y": 3.0} for n in range(80)]
+    points = [*crowd, *(draws.propose((), number).system_attrs[FOUND] for number in range(20))]
+    told = [Told(-1 - n, Kind.COMPLETED, one, ((one["x"] - 3) ** 2,)) for n, one in enumerate(points)]
+    few = spread(told, NUMBERS.domains(), 1, 10)
+    assert len({(one.found["x"], one.found["y"]) for one in few}) == 10
+    assert not [one for one in few if one.found in crowd]
 
 
 # -- a space with an end -----------------------------------------------------------------------------------------------
