@@ -307,6 +307,14 @@ def fit(trainer: Trainer, data: Data, yardstick: Yardstick, log: Log) -> dict[st
         by_hand.check_same(saved["settings"], asdict(settings))
         trainer.load_state(saved)
         epoch, scores = saved["epoch"], saved["scores"]
+
+    def save() -> None:
+        state = {"script": SCRIPT, "settings": asdict(settings), "channels": data.channels}
+        state |= {"epoch": epoch, "scores": scores, "features": yardstick.network.state_dict(), **trainer.state()}
+        training.checkpoint.save(state, step=epoch, keep=settings.keep)
+
+    if epoch >= settings.epochs:  # the earlier attempt had come to its end: what it left is this one's result
+        save()
     log.start()
     while epoch < settings.epochs:
         epoch += 1
@@ -319,9 +327,7 @@ def fit(trainer: Trainer, data: Data, yardstick: Yardstick, log: Log) -> dict[st
         stop = training.report(epoch, scores["mmd2"])
         if stop or epoch % settings.save_every == 0 or epoch == settings.epochs:
             image_data.save_grid((images[:64] + 1) / 2, folder / f"generated_{epoch}.png")
-            state = {"script": SCRIPT, "settings": asdict(settings), "channels": data.channels}
-            state |= {"epoch": epoch, "scores": scores, "features": yardstick.network.state_dict(), **trainer.state()}
-            training.checkpoint.save(state, step=epoch, keep=settings.keep)
+            save()
         if stop:
             break
     return {"val_loss": scores["mmd2"], "swd": scores["swd"]}

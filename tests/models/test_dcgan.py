@@ -237,6 +237,18 @@ def test_paused_in_every_epoch_it_ends_alike(reports: Path, tmp_path: Path, monk
     assert values[-1] == uninterrupted == dcgan.run(hyperparams)["val_loss"]
 
 
+def test_an_attempt_that_finds_nothing_left_to_do_has_the_checkpoint_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / "first"))
+    result = dcgan.run({**TINY, "epochs": 1})
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / "second"))
+    monkeypatch.setenv("HPO_RESTORE_FROM", str(tmp_path / "first"))
+    assert dcgan.run({**TINY, "epochs": 1}) == result
+    first, second = (dcgan.load(tmp_path / name)[0].state_dict() for name in ("first", "second"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 # By hand
 
 
