@@ -151,7 +151,8 @@ def _from_table(path: Path, objectives: Sequence[str], texts: Mapping[str, froze
             if any(name not in columns for name in wanted):
                 raise UserError(f"'{path.name}' is no table of results: it has no column {wanted[0]!r}")
             state = "trial_state" if "trial_state" in columns else "state"
-            for row in reader:
+            # By their ids as they were begun: later ones weigh more with TPE, and tables have the best first.
+            for row in sorted(reader, key=lambda row: row.get("id") or ""):
                 values = [_number(row[name]) for name in wanted]
                 if None not in values and (row.get(state) or "completed") == "completed":
                     cells = {name: row[name] for name in columns if name not in (*wanted, "dirname", "id", state)}
