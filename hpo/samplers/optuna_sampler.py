@@ -24,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpo.ledger import TrialRecord
 from hpo.samplers.base import Proposal, found
+from hpo.samplers.by_index import RandomSampler
 from hpo.samplers.choice import DESIGNED
 from hpo.samplers.design import Design
 from hpo.samplers.spread import spread
@@ -106,7 +107,7 @@ class OptunaSampler:
         if model["name"] == "gp":
             told = softened(told, self._signs, self._everywhere(told))
         with _quiet(), _one_thread() if model["name"] == "gp" else contextlib.nullcontext():
-            proposal = self._ask(self._study(model, told, number))
+            proposal = self._ask(self._study(model, told, number), number)
         return self._untried(proposal, told, number) if model["name"] in DESIGNED else proposal
 
     def _everywhere(self, told: Sequence[Told]) -> list[Told]:
@@ -202,9 +203,12 @@ class OptunaSampler:
         self._frozen[one.number] = key, frozen
         return frozen
 
-    def _ask(self, study: Study) -> Proposal:
+    def _ask(self, study: Study, number: int) -> Proposal:
         trial = study.ask()
-        proposal = found(self._space, lambda label, domain: _suggest(trial, label, domain))
+        try:
+            proposal = found(self._space, lambda label, domain: _suggest(trial, label, domain))
+        except SpaceError:  # a transformation that is infinite at an edge, where models like to go; a draw is inside
+            return RandomSampler(self._space, {}, self._seed).propose((), number)
         kept = study.get_trials(deepcopy=False)[-1].system_attrs
         attrs = {key: value for key, value in kept.items() if not key.startswith(_REDUNDANT)}
         return Proposal(proposal.params, {**proposal.system_attrs, **({OPTUNA: attrs} if attrs else {})})

@@ -106,6 +106,13 @@ def test_a_search_of_very_many_generations_goes_on():
     assert proposal.system_attrs["optuna"] == {"NSGAIISampler:generation": 750}
 
 
+@pytest.mark.parametrize("name", ["tpe", "gp", "cmaes", "nsga2"])
+def test_a_transformation_may_be_infinite_at_the_edge_where_the_best_lies(name: str):
+    space = ParameterSpace([Real("x", 0, 1, transform=Call("log", (Name("x"),))), Real("y", 0, 1)])
+    search = Searching(name, space, lambda p: {"value": p["x"] + p["y"]})
+    assert len(search.run(20)) == 20
+
+
 # -- what is known beforehand ------------------------------------------------------------------------------------------
 
 
