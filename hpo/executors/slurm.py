@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -91,9 +92,12 @@ def _allowed(experiment: Experiment, arrays: list[Array], cluster: Cluster) -> l
     text = script.render(experiment.keywords, experiment.folder, first, cluster.kill_wait)
     if len(first.indexes) > limit.room and rehearse(text, [f"--array={first.option}", "--chdir=/"]) == ("", False):
         return arrays  # a site's own plugin has other limits hold
+    remedy = f"'hpo resume {experiment.name}' submits what is left when some have ended"
     if not limit.room:
-        remedy = f"'hpo resume {experiment.name}' submits what is left when some have ended"
         raise SchedulerError(f"no job can be submitted now: {limit}; {remedy}")
+    if jobs.recorded(experiment.folder):  # else the checks before the first submission have said it
+        tasks = sum(len(array.indexes) for array in arrays)
+        print(f"{limit.room} of {tasks} tasks are submitted now: {limit}; {remedy}", file=sys.stderr)
     return request.fitting(arrays, limit.room)
 
 

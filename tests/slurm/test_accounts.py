@@ -115,6 +115,13 @@ def test_jobs_that_are_there_count_and_none_is_submitted_beyond_them(folder: Fol
     said = folder.hpo("submit-job", "model.in", code=2).stderr
     assert "no job can be submitted now: account lab takes 4 at a time (MaxSubmitJobs; 4 there now)" in said
     assert "no job can be submitted now" in folder.hpo("resume", "X000", code=1).stderr
+    job = folder.status()["jobs"][0]["name"]
+    run("scancel", job)
+    support.wait_for(lambda: job not in run("squeue", "-h", "-r", "-t", "PD,R,CG", "-o", "%i").split())
+    folder.environment["HPO_ASK_EVERY"] = "0.1"
+    said = folder.hpo("resume", "X000").stderr
+    assert "1 of " in said
+    assert "are submitted now: account lab takes 4 at a time (MaxSubmitJobs; 3 there now); 'hpo resume X000'" in said
 
 
 def test_the_users_own_variables_hold_and_are_known(folder: Folder) -> None:
