@@ -104,7 +104,7 @@ class Parameter(ABC):
 
     @abstractmethod
     def probes(self) -> Sequence[Any]:
-        """Return some drawn values with which a transformation is tried out, none at the edge of the range."""
+        """Return some drawn values with which a transformation is tried out, none that is hardly ever drawn."""
 
     @abstractmethod
     def own_json(self) -> dict[str, Any]:
@@ -319,7 +319,7 @@ class Integer(Parameter):
         return _is_int(drawn) and self.low <= drawn <= self.high
 
     def probes(self) -> Sequence[Any]:
-        return [(self.low + self.high) // 2]
+        return [(self.low + self.high) // 2, self.low, self.high]  # its edges are drawn as often as others
 
     def own_json(self) -> dict[str, Any]:
         return _range_json(self, plain_step=1)
