@@ -76,6 +76,11 @@ def points(count: int) -> str:
     return f"x = [{', '.join(map(str, range(count)))}]"
 
 
+def records_of(folder: Folder) -> list[Path]:
+    """What was kept of each job that was submitted; beside it stands how its tasks ended."""
+    return [path for path in (folder.path / "experiments/last/jobs").iterdir() if path.name.isdecimal()]
+
+
 def tasks_of(folder: Folder) -> set[str]:
     """The tasks (17_0) whose workers have begun."""
     identities = (read(folder.experiment.workers, name) for name in os.listdir(folder.experiment.workers))
@@ -230,7 +235,7 @@ def test_more_trials_than_an_array_may_have_tasks(folder: Folder) -> None:
     assert re.search(r"MaxArraySize\s*= 10\n", run("scontrol", "show", "config"))
     folder.write(support.SQUARE, points(95), "  nworkers = 8\n  array = trials")
     folder.submit()
-    assert len(list((folder.path / "experiments/last/jobs").iterdir())) == 10
+    assert len(records_of(folder)) == 10
     folder.wait_done(95, 300)
     assert folder.values() == {n: (n - 3) ** 2 for n in range(95)}
     assert len(tasks_of(folder)) == 95
@@ -310,7 +315,7 @@ def test_a_batch_script_that_fails_is_told_by_status(folder: Folder) -> None:
     script.write_text(script.read_text().replace("exec ", "exec /no/such"))
     job = run("sbatch", "--parsable", str(script)).strip()
     asked = Board(folder.experiment.scheduler).last_question()
-    record = json.loads(next((folder.path / "experiments/last/jobs").iterdir()).read_text())
+    record = json.loads(records_of(folder)[0].read_text())
     (folder.path / f"experiments/last/jobs/{job}").write_text(json.dumps({**record, "id": job, "asked": asked}))
     support.wait_for(lambda: "exit code 127" in folder.hpo("status").stdout, 60)
 
