@@ -35,7 +35,7 @@ def accounts(cluster: None) -> Iterator[None]:
     """Beside root's own an account `lab`: 4 jobs at a time, 2 of which run, 30 minutes each.
 
     It has a QOS `few`, of 3 jobs, and `long`, of 6 jobs and 2 hours. In the partition `urgent` it has limits of its
-    own: 5 jobs of one hour. The database knows another cluster of the site, too, where there is no such QOS.
+    own: 5 jobs of one hour, 2 of which run. The database knows another cluster of the site, too, where there is no such QOS.
     """
     if shutil.which("slurmdbd") is None:
         pytest.skip("needs slurmdbd: tests/cluster/start --accounting")
@@ -48,7 +48,7 @@ def accounts(cluster: None) -> Iterator[None]:
     change("modify", "user", "root", "where", "account=lab", "set", "qos+=few,long")
     change("add", "user", "root", "account=lab", "partition=urgent")
     urgent = ("where", "account=lab", "partition=urgent", "cluster=hpotest")
-    change("modify", "user", "root", *urgent, "set", "MaxSubmitJobs=5", "MaxWall=60", "qos=normal")
+    change("modify", "user", "root", *urgent, "set", "MaxSubmitJobs=5", "MaxJobs=2", "MaxWall=60", "qos=normal")
     change("add", "cluster", "another")
     change("add", "account", "lab", "cluster=another", "Description=lab", "Organization=lab")
     change("add", "user", "root", "account=lab", "cluster=another")
