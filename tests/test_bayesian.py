@@ -365,6 +365,7 @@ def test_a_missing_objective_is_a_failure_with_its_name_and_the_search_goes_on(t
     failed = [row for row in rows if row.state.value == "failed"]
     assert 0 < len(failed) < 14
     assert all("'size'" in str(row.reason) and row.params["x"] <= 0 for row in failed)
+    assert size or all("only of 'val_loss'" in str(row.reason) for row in failed)
 
 
 # -- what is known beforehand ------------------------------------------------------------------------------------------

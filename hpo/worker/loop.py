@@ -375,7 +375,9 @@ def _with_objectives(result: Result, objectives: Sequence[str]) -> Result:
     for name in objectives[1:]:
         value = result.metrics.get(name)
         if not is_number(value):
-            failure = Failure("no-value", f" of the objective {name!r}, but {value!r}")
+            others = ", ".join(map(repr, (objectives[0], *result.metrics)))
+            returned = f"but {value!r}" if name in result.metrics else f"only of {others}"
+            failure = Failure("no-value", f" of the objective {name!r}, {returned}")
             return Result(metrics=result.metrics, failure=failure, notes=result.notes)
     return result
 
