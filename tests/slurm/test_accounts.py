@@ -35,7 +35,8 @@ def accounts(cluster: None) -> Iterator[None]:
     """Beside root's own an account `lab`: 4 jobs at a time, 2 of which run, 30 minutes each.
 
     It has a QOS `few`, of 3 jobs, and `long`, of 6 jobs and 2 hours. In the partition `urgent` it has limits of its
-    own: 5 jobs of one hour, 2 of which run. The database knows another cluster of the site, too, where there is no such QOS.
+    own: 5 jobs of one hour, 2 of which run. The database knows another cluster of the site, too, where there is no such
+    QOS.
     """
     if shutil.which("slurmdbd") is None:
         pytest.skip("needs slurmdbd: tests/cluster/start --accounting")
