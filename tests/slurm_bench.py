@@ -78,8 +78,12 @@ class Folder:
         return sum(1 for key in self.experiment.journal().claimed() if ".done" in key)
 
     def wait_done(self, count: int, seconds: float = 180) -> None:
-        """Wait until `count` trials are counted."""
-        support.wait_for(lambda: self.done() >= count, seconds)
+        """Wait until `count` trials are counted; when they are not, tell what Slurm does instead."""
+        try:
+            support.wait_for(lambda: self.done() >= count, seconds)
+        except AssertionError:
+            told = [self.hpo("status").stdout, run("squeue"), run("sinfo", "-R"), run("sinfo", "-N")]
+            raise AssertionError("\n".join([f"{self.done()} of {count} trials are counted", *told])) from None
 
     def values(self) -> dict[int, float | None]:
         """The results by number; every trial must have completed, counted once."""

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -33,21 +32,17 @@ def run(hyperparams):
 """
 
 
-def kill_controller() -> None:
-    """slurmctld is gone at once, and has written nothing more since it had noted that the jobs run.
+def kill_controller(job: str) -> None:
+    """slurmctld is gone at once, and has noted that the job runs, since a change of it makes it write that down.
 
-    One that has not noted it would start them a second time, and drain their node when that fails.
+    One that has not noted it would start it a second time, and drain its node when that fails.
     """
-    support.wait_for(lambda: state_saved() > started(), 60)
+    before = state_saved()
+    run("scontrol", "update", f"jobid={job}", "comment=runs")
+    support.wait_for(lambda: state_saved() > before, 60)
     pid = int((RUN / "slurmctld.pid").read_text())
     os.kill(pid, signal.SIGKILL)
     support.wait_for(lambda: start_time(pid) is None, 30)
-
-
-def started() -> float:
-    """When the last job began, as Slurm has it."""
-    times = run("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%S").split()
-    return max(datetime.fromisoformat(when).timestamp() for when in times)
 
 
 def state_saved() -> float:
@@ -77,8 +72,7 @@ def begin(folder: Folder, trials: int) -> str:
 
 def test_workers_go_on_while_slurm_does_not_answer(folder: Folder) -> None:
     """And hear of it when they shall not: through the experiment's folder."""
-    begin(folder, 40)
-    kill_controller()
+    kill_controller(begin(folder, 40))
     folder.wait_done(folder.done() + 2)
     support.wait_for(lambda: "Slurm does not answer" in folder.hpo("status").stdout)
     assert folder.status()["state"] == "running"
@@ -92,7 +86,7 @@ def test_workers_go_on_while_slurm_does_not_answer(folder: Folder) -> None:
 def test_jobs_that_slurm_has_forgotten_are_not_waited_for(folder: Folder) -> None:
     """It ends those of which its nodes tell it. New ones get numbers that were not used, as one has to see to then."""
     job = begin(folder, 8)
-    kill_controller()
+    kill_controller(job)
     shutil.rmtree(RUN / "state")
     number = {"FIRST_JOB_ID": str(int(job) + 1000)}
     subprocess.run([CLUSTER / "start"], env={**os.environ, **number}, check=True, capture_output=True, timeout=120)
