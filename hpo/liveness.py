@@ -121,6 +121,12 @@ def read(folder: Path, worker: str) -> Identity | None:
         return None
 
 
+def identities(folder: Path) -> dict[str, Identity]:
+    """All workers that there ever were, by name, without those whose record is not (yet) readable."""
+    found = {name: read(folder, name) for name in sorted(os.listdir(folder)) if "." not in name}
+    return {name: identity for name, identity in found.items() if identity is not None}
+
+
 def ended_tasks(folder: Path, ended: Mapping[str, str]) -> dict[str, int]:
     """The tasks of Slurm's jobs whose last start is over by the word of all its workers, and the number of that start.
 
@@ -128,9 +134,8 @@ def ended_tasks(folder: Path, ended: Mapping[str, str]) -> dict[str, int]:
     A later start, whose workers are not to be seen yet, is not meant.
     """
     starts: dict[str, dict[int, bool]] = {}
-    for name in os.listdir(folder):
-        identity = read(folder, name) if "." not in name else None
-        if identity is not None and identity.job_task:
+    for name, identity in identities(folder).items():
+        if identity.job_task:
             said = ended.get(name) not in (None, "walltime", "terminated")
             start = starts.setdefault(identity.job_task, {})
             start[identity.restart] = start.get(identity.restart, True) and said
@@ -139,9 +144,8 @@ def ended_tasks(folder: Path, ended: Mapping[str, str]) -> dict[str, int]:
 
 def leave_reason(folder: Path, job: Incarnation, reason: str) -> None:
     """Note why a job is over, for whoever asks it of its workers, which have ended."""
-    for name in os.listdir(folder):
-        identity = read(folder, name) if "." not in name else None
-        if identity is not None and identity.job == job:
+    for name, identity in identities(folder).items():
+        if identity.job == job:
             with contextlib.suppress(OSError):
                 (folder / f"{name}.dead").write_text(reason)
 

@@ -102,8 +102,8 @@ def _weigh(
     A site's own plugin may have made another request of it. sbatch judges all but the walltime: a job that is longer
     than it may be is taken, and waits for ever, so there its word counts only where there is a plugin.
     """
-    text, options = _script(given, arrays[0] if arrays else Array((0,)))
-    refusal, _ = rehearse(text, options)
+    array = arrays[0] if arrays else Array((0,))
+    refusal, _ = rehearse(_script(given, array), array)
     for keyword, message in excesses:
         where = given.where(keyword, file)
         if refusal or (keyword == "walltime" and not cluster.rewrites):
@@ -116,7 +116,7 @@ def _rehearse(given: InputFile, arrays: Sequence[Array], file: Path, complaints:
     """Have sbatch itself look at the script, when there is nothing that we know better."""
     if complaints.errors or not arrays or given.control["restart_from_exp"]:
         return
-    refusal, certain = rehearse(*_script(given, arrays[0]))
+    refusal, certain = rehearse(_script(given, arrays[0]), arrays[0])
     where = given.where("custom_sbatch_args", file)
     if refusal and certain:
         complaints.error(f"sbatch will not take this: {refusal}", *where)
@@ -124,11 +124,9 @@ def _rehearse(given: InputFile, arrays: Sequence[Array], file: Path, complaints:
         complaints.warn(f"sbatch may refuse this now: {refusal}", *where)
 
 
-def _script(given: InputFile, array: Array) -> tuple[str, list[str]]:
-    """A script like that of the jobs, and the options with which it can be rehearsed before there is a folder."""
-    folder = experiment.home().absolute() / experiment.next_name()
-    text = script.render(given.control, folder, array, kill_wait=0)
-    return text, [f"--array={array.option}", "--chdir=/"]
+def _script(given: InputFile, array: Array) -> str:
+    """A script like that of the jobs, before there is a folder."""
+    return script.render(given.control, experiment.home().absolute() / experiment.next_name(), array, kill_wait=0)
 
 
 def _tasks(given: InputFile, n_trials: int | None) -> int:

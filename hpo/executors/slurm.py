@@ -37,7 +37,7 @@ class SlurmExecutor:
         with _alone(experiment.folder):
             self._submit(experiment, count, cluster)
 
-    def _submit(self, experiment: Experiment, count: int, cluster: limits.Cluster) -> None:
+    def _submit(self, experiment: Experiment, count: int, cluster: Cluster) -> None:
         arrays = _allowed(experiment, plan(experiment, count, cluster.largest_array), cluster)
         if not arrays:
             return
@@ -90,7 +90,7 @@ def _allowed(experiment: Experiment, arrays: list[Array], cluster: Cluster) -> l
         return arrays
     first = arrays[0]
     text = script.render(experiment.keywords, experiment.folder, first, cluster.kill_wait)
-    if len(first.indexes) > limit.room and rehearse(text, [f"--array={first.option}", "--chdir=/"]) == ("", False):
+    if len(first.indexes) > limit.room and rehearse(text, first) == ("", False):
         return arrays  # a site's own plugin has other limits hold
     remedy = f"'hpo resume {experiment.name}' submits what is left when some have ended"
     if not limit.room:

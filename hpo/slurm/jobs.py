@@ -24,6 +24,8 @@ _GONE = ("invalid job id", "already complet")
 _HELD = re.compile("HeldUser|_held|_HOLD")
 #: The signal by which Slurm says that it could not open the output of a job.
 _NO_OUTPUT = 53
+#: Beside the record of a job: what was learnt of it, which does not hold for a later job of the same number.
+_MARKS = ("over", "ends", "unanswered", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,8 @@ def submit(folder: Path, array: Array, after: str = "") -> Job:
         raise SchedulerError(f"sbatch did not print the number of a job, but {answer.strip()[:100]!r}")
     job = Job(number, list(array.indexes), array.first, cluster or cluster_name(), time.time(), asked)
     (folder / "jobs").mkdir(exist_ok=True)
-    for what in (
-        "over",
-        "ends",
-        "unanswered",
-        "cancelled",
-    ):  # of one that had this number before Slurm forgot all that it knew
-        (folder / "jobs" / f"{number}.{what}").unlink(missing_ok=True)
+    for mark in _MARKS:  # of a job that had this number before Slurm forgot all that it knew
+        (folder / "jobs" / f"{number}.{mark}").unlink(missing_ok=True)
     beside = folder / "jobs" / f".{number}"
     beside.write_text(json.dumps(asdict(job)))
     beside.rename(folder / "jobs" / number)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from hpo.errors import SchedulerError
 from hpo.slurm import commands
+from hpo.slurm.request import Array
 
 #: sbatch's words, and what helps.
 _REMEDIES = {
@@ -36,13 +35,13 @@ def with_remedy(refusal: str) -> str:
     return f"{refusal}; {remedy}" if remedy else refusal
 
 
-def rehearse(script: str, options: Sequence[str]) -> tuple[str, bool]:
-    """Ask sbatch what it would say to a script; nothing is submitted.
+def rehearse(script: str, array: Array) -> tuple[str, bool]:
+    """Ask sbatch what it would say to a script and an array; nothing is submitted, and no folder needs to be there.
 
     Returns its refusal with what helps, "" for none, and whether that is certain: else the jobs may well be accepted.
     """
     try:
-        commands.ask("sbatch", "--test-only", *options, text=script)
+        commands.ask("sbatch", "--test-only", f"--array={array.option}", "--chdir=/", text=script)
     except SchedulerError as error:
         refusal = str(error).removeprefix("sbatch: ")
         return with_remedy(refusal), any(words in refusal.casefold() for words in _CERTAIN)

@@ -120,8 +120,7 @@ class Task:
 
     def _came_back(self) -> bool:
         """Whether a later start of this job is there already: what we asked for would end it."""
-        found = (liveness.read(self.experiment.workers, name) for name in os.listdir(self.experiment.workers))
-        jobs_seen = (identity.job for identity in found if identity is not None)
+        jobs_seen = (identity.job for identity in liveness.identities(self.experiment.workers).values())
         mine = (self.here.cluster, self.here.task)
         return any(job and (job.cluster, job.task) == mine and job.restart > self.here.restart for job in jobs_seen)
 
