@@ -48,6 +48,7 @@ FAILURES: Mapping[str, FailureKind] = _table(
     FailureKind("exception", "the script raised {}", retried=False),
     FailureKind("import", "the script could not import {}", retried=False),
     FailureKind("no-value", "the script ended without a value{}", retried=False),
+    FailureKind("no-objective", "the script returned no {}", retried=False),
     FailureKind("not-finite", "the value is {}, not a finite number", retried=False),
     FailureKind("wrong-type", "the value is {}, not a number", retried=False),
     FailureKind("exit-code", "the script ended with exit code {}", retried=False),
@@ -106,10 +107,13 @@ class Failure:
 
     @property
     def signature(self) -> str | None:
-        """Equal for two attempts that failed alike: the same exception in the same frame; None for other failures.
+        """Equal for two attempts that failed alike: the same exception in the same frame, or the same names returned
+        without the objective's; None for other failures.
 
         A value that is not finite, an exit code or a timeout may depend on the hyperparameters.
         """
+        if self.kind == "no-objective":
+            return f"{self.kind}|{self.detail}"
         if self.kind not in ("exception", "import", "interpreter"):
             return None
         exception = self.detail.split(":", 1)[0]

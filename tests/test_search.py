@@ -189,6 +189,16 @@ def test_when_the_first_trials_all_fail_alike_the_search_stops_and_shows_the_tra
     assert 3 <= told["trials"]["failed"] <= 5
 
 
+def test_a_misspelt_objective_stops_the_search(tmp_path):
+    script = "def run(hyperparams):\n    return {'val_loss': 1.0, 'acc': hyperparams['x']}\n"
+    write_input(tmp_path, script, f"x = {list(range(50))}", control="  nworkers = 2\n  objective = val_los")
+    done = hpo("submit-job", "model.in", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "the first 3 trials all failed alike" in done.stdout
+    assert "the script returned no 'val_los', but 'val_loss', 'acc'" in done.stdout
+    assert 3 <= status(tmp_path)["trials"]["failed"] <= 5
+
+
 def test_stop_after_0_never_stops(tmp_path):
     write_input(
         tmp_path, "def run(hyperparams):\n    return 1 / 0\n", f"x = {list(range(8))}", control="  stop_after = 0"

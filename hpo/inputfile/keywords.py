@@ -80,7 +80,7 @@ GROUPS: Mapping[str, tuple[Keyword, ...]] = {
         Keyword("trial_timeout", types.TIMEOUT, None, "the longest that a trial may run; needs isolation = process"),
         Keyword("max_attempts", types.COUNT, 3, "how often a trial is tried when the machine fails, not the script"),
         Keyword("stop_after", types.COUNT_OR_ZERO, 3,
-                "stop when the first trials, so many, all failed with the same exception; 0: never"),
+                "stop when the first trials, so many, all failed alike (same exception, no such objective); 0: never"),
         Keyword("max_output", types.SIZE, 100_000_000, "how much of a trial's output is kept (head and tail)"),
     ),
     "Jobs of a scheduler (a local search ignores them)": (
@@ -266,7 +266,7 @@ def _unknown(assignment: Assignment) -> str:
 
 
 def _read(row: Keyword, assignment: Assignment, around: Surroundings, complaints: Complaints) -> Any:
-    """Return the value of one assignment; what is wrong with it goes to `complaints`, and the value is None."""
+    """Return the value of one assignment; what is wrong with it goes to `complaints`, and the value is a guess or None."""
     if assignment.broken:
         return None
     try:
@@ -279,7 +279,7 @@ def _read(row: Keyword, assignment: Assignment, around: Surroundings, complaints
         return around.path(value) if row.type.is_path else value
     except BadValue as error:
         assignment.complain(f"{assignment.target} {error}", around.file, complaints)
-        return None
+        return error.meant
 
 
 def _agree(group: list[Assignment], values: list[Any], file: Path, complaints: Complaints) -> bool:

@@ -224,8 +224,8 @@ def measure(returned: Any, objective: str) -> Tuple[float, Dict[str, Any], List[
     if not isinstance(scores, dict):
         return number(returned), {}, []
     if objective not in scores:
-        names = ", ".join(repr(_text(name)) for name in scores) or "nothing"
-        raise NoResult("no-value", f": the dictionary has no {objective!r}, it has {names}")
+        names = ", ".join(repr(_text(name)) for name in scores) or "an empty dictionary"
+        raise NoResult("no-objective", f"{objective!r}, but {names}")
     metrics.update((_text(name), value) for name, value in scores.items() if name != objective)
     if scores is not returned:
         metrics = {name: _last(value) for name, value in metrics.items()}

@@ -274,7 +274,7 @@ class Worker:
 
 
 class AlikeFailures:
-    """Stops an experiment whose first trials all fail with the same exception in the same frame.
+    """Stops an experiment whose first trials all fail alike (`Failure.signature`).
 
     Only what finishes while this worker lives is counted, so that `resume` gets a new chance.
     """
@@ -375,9 +375,10 @@ def _with_objectives(result: Result, objectives: Sequence[str]) -> Result:
     for name in objectives[1:]:
         value = result.metrics.get(name)
         if not is_number(value):
-            others = ", ".join(map(repr, (objectives[0], *result.metrics)))
-            returned = f"but {value!r}" if name in result.metrics else f"only of {others}"
-            failure = Failure("no-value", f" of the objective {name!r}, {returned}")
+            returned = ", ".join(map(repr, (objectives[0], *result.metrics)))
+            failure = Failure("no-objective", f"{name!r}, but {returned}")
+            if name in result.metrics:
+                failure = Failure("no-value", f" of the objective {name!r}, but {value!r}")
             return Result(metrics=result.metrics, failure=failure, notes=result.notes)
     return result
 

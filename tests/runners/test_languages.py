@@ -246,8 +246,7 @@ def test_a_result_may_be_written_to_a_file_instead(bench: Bench) -> None:
     [
         ("true", {}, "the script ended without a value: it printed no 'IMPROVE_RESULT NAME: NUMBER' and wrote nothing "
          "to HPO_RESULT_FILE"),
-        ("echo IMPROVE_RESULT pcc: 1", {}, "the script ended without a value: the dictionary has no 'val_loss', it has "
-         "'pcc'"),
+        ("echo IMPROVE_RESULT pcc: 1", {}, "the script returned no 'val_loss', but 'pcc'"),
         ("echo IMPROVE_RESULT val_loss: nan", {}, "the value is nan, not a finite number"),
         ("echo loss low", {"result_pattern": "loss (\\w+)"}, "the value is 'low' (str), not a number"),
         ("sh -c 'echo IMPROVE_RESULT val_loss: 1; exit 5'", {}, "the script ended with exit code 5"),

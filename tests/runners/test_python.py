@@ -96,10 +96,7 @@ def test_the_objective_may_have_another_name(shared_bench: Bench) -> None:
         ("nan-val-loss", "the value is nan, not a finite number"),
         ("string-val-loss", "the value is 'low' (str), not a number"),
         ("empty-history", "the value is [] (list), not a number"),
-        (
-            "no-val-loss",
-            "the script ended without a value: the dictionary has no 'val_loss', it has 'loss', 'acc'",
-        ),
+        ("no-val-loss", "the script returned no 'val_loss', but 'loss', 'acc'"),
     ],
 )
 def test_what_is_no_value(shared_bench: Bench, kind: str, sentence: str, isolation: str) -> None:
