@@ -119,8 +119,14 @@ class Complaints:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'worker_type'?"`` for the nearest known name, or an empty string.
 
-    Letter case is ignored; used for every misspelling of the house, so that all sound alike.
+    Used for every misspelling of the house, so that all sound alike.
     """
+    near = nearest(name, known)
+    return f" Did you mean {near!r}?" if near is not None else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that `name` resembles, whatever its letter case; None when it resembles none."""
     folded = {k.casefold(): k for k in known}
     near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    return f" Did you mean {folded[near[0]]!r}?" if near else ""
+    return folded[near[0]] if near else None

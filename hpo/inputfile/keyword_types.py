@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hpo.errors import did_you_mean
+from hpo.errors import did_you_mean, nearest
 from hpo.inputfile.values import BadValue, read_value
 
 
@@ -180,8 +180,8 @@ def choice(*names: str, older: dict[str, str] | None = None) -> Type:
 
     def read(text: str) -> str:
         if text.casefold() not in accepted:
-            guess = did_you_mean(text, accepted.keys())
-            raise BadValue(f"must be one of {', '.join(names)}, not '{text}'.{guess}".removesuffix("."))
+            message = f"must be one of {', '.join(names)}, not '{text}'.{did_you_mean(text, accepted)}"
+            raise BadValue(message.removesuffix("."), meant=accepted.get(nearest(text, accepted) or ""))
         return accepted[text.casefold()]
 
     return Type(" | ".join(names), read)

@@ -46,7 +46,14 @@ _DOUBLE, _SINGLE = '"“”„‟', "'‘’‚‛"
 
 
 class BadValue(ValueError):
-    """The value cannot be read; the text is a sentence's end, without file and line."""
+    """The value cannot be read; the text is a sentence's end, without file and line.
+
+    meant: the value that was probably meant, by which the rest of the file is judged; None without a guess.
+    """
+
+    def __init__(self, text: str, meant: Any = None) -> None:
+        super().__init__(text)
+        self.meant = meant
 
 
 def read_value(text: str, *, fortran: bool = True) -> Any:

@@ -102,6 +102,8 @@ def _find(source: str, path: Path) -> Experiment:
             return find(text)
         except HpoError:
             continue
+    if path.suffix and not path.exists():
+        raise UserError(f"{path} does not exist")
     raise UserError(f"'{source}' is neither an experiment, such as X003, nor a CSV of results")
 
 

@@ -16,6 +16,9 @@ from hpo.space.rows import default_id
 #: How many combinations of values that conditions read are tried to count the points of a grid.
 MAX_COMBINATIONS = 200_000
 
+#: How many combinations of values are tried to find out whether a condition ever holds.
+MAX_TRIED = 1_000
+
 #: How many parameters conditions may read.
 MAX_READ = 100
 
@@ -47,6 +50,27 @@ class ParameterSpace:
     def read_as_lists(self) -> tuple[tuple[str, str], ...]:
         """The texts that the model gets as lists of numbers: ``(name, text)``."""
         return tuple((p.name, text) for p in self.parameters for text in p.read_as_lists)
+
+    def never(self) -> list[str]:
+        """Return the parameters that are in no trial: whatever is drawn for the others, their conditions do not hold.
+
+        Only those are named whose conditions read few enough values that all can be tried.
+        """
+        return [p.name for p in self.parameters if p.condition is not None and not self._can_be_active(p)]
+
+    def _can_be_active(self, parameter: Parameter) -> bool:
+        read = set(expressions.names_in(parameter.condition))
+        for other in reversed(self._order):  # also those that the conditions of the read ones read
+            if other.name in read:
+                read.update(expressions.names_in(other.condition))
+        above = ParameterSpace([p for p in self._order if p.name in read])
+        absent = dict.fromkeys(read, MISSING)
+        try:
+            size = above.size()
+            tried = range(size) if size is not None and size <= MAX_TRIED else None
+            return tried is None or any(self._active(parameter, {**absent, **above.point(n)}) for n in tried)
+        except SpaceError:  # said elsewhere, where it matters
+            return True
 
     # --- the grid -----------------------------------------------------------------------------------------------------
 

@@ -55,7 +55,12 @@ def _suits(space: Space, workflow: str, form: Form, source: Source) -> bool:
                 "points; workflow = grid runs them"
             )
         return workflow == "grid"
-    return workflow != "grid" or _is_grid(space, form, source)
+    if workflow == "grid" and not _is_grid(space, form, source):
+        return False
+    for name in space.never():
+        message = f"the parameter {name!r} is in no trial, since its condition never holds"
+        source.warn(message, source.lines[name])
+    return True
 
 
 def _is_grid(space: ParameterSpace, form: Form, source: Source) -> bool:
