@@ -16,7 +16,8 @@ from hpo.errors import SchedulerError, UsageError
 from hpo.executors import Executor, slurm
 from hpo.experiment import UNLIMITED, Experiment, hash_of
 from hpo.liveness import Liveness, Vitality
-from hpo.results.progress import Progress, assignments
+from hpo.results.overview import best_words
+from hpo.results.progress import Progress
 from hpo.results.view import View
 from hpo.slurm import place
 from hpo.trial import State
@@ -273,8 +274,10 @@ def print_summary(view: View) -> None:
     state = view.experiment_state()
     counts = ", ".join(f"{count} {what.value}" for what in State if (count := view.counts[what]))
     print(f"\n{experiment.name} {state}: {view.total} trials, {counts}")
-    if (best := view.best()) is not None:
-        print(f"best      {best.id}: {best.value:.6g}   {' '.join(assignments(best.params))}")
+    if (best := best_words(view)) is not None:
+        print(f"best      {best}")
+    for remark in view.remarks():
+        print(f"note      {remark}")
     _print_failed(view)
     stop = experiment.stop()
     if stop is not None and (state == "stopped" or stop.finished):

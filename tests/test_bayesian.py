@@ -341,6 +341,13 @@ def test_a_pruner_ends_what_is_low_where_more_is_better(tmp_path):
     assert sorted(pruned)[len(pruned) // 2] < sorted(completed)[len(completed) // 2]
 
 
+def test_a_pruner_without_reports_is_remarked_on(tmp_path):
+    write(tmp_path, "n_trials = 3\npruner = median")
+    remark = "pruner = median has had nothing to judge: no trial reported (see docs/training.md)"
+    assert remark in submit(tmp_path)
+    assert remark in hpo("status", cwd=tmp_path).stdout
+
+
 def test_several_objectives_have_a_front(tmp_path):
     script = "def run(hyperparams):\n    x = hyperparams['x']\n    return {'a': x ** 2, 'b': (x - 2) ** 2}\n"
     write(tmp_path, "n_trials = 20\nobjective = a b", script)
@@ -353,6 +360,8 @@ def test_several_objectives_have_a_front(tmp_path):
         assert not [p for p in points if p[0] <= a and p[1] <= b and p != (a, b)]
     assert len(front) >= 2
     assert hpo("best", cwd=tmp_path).stdout.count("&default_model") == len(front)
+    several = f"{len(front)} trials, no other is better in a and b: hpo best X000"
+    assert several in hpo("status", cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize("size", ["", ", 'size': float('nan')", ", 'size': 10 ** 400", ", 'size': 'big'"])
@@ -365,7 +374,7 @@ def test_a_missing_objective_is_a_failure_with_its_name_and_the_search_goes_on(t
     failed = [row for row in rows if row.state.value == "failed"]
     assert 0 < len(failed) < 14
     assert all("'size'" in str(row.reason) and row.params["x"] <= 0 for row in failed)
-    assert size or all("only of 'val_loss'" in str(row.reason) for row in failed)
+    assert size or all("no 'size', but 'val_loss'" in str(row.reason) for row in failed)
 
 
 # -- what is known beforehand ------------------------------------------------------------------------------------------
@@ -487,7 +496,8 @@ def test_an_experiment_that_still_runs_informs_with_what_it_has(tmp_path):
 def test_what_is_not_there_is_one_sentence(tmp_path, source):
     write(tmp_path, f"warm_start = {source}\nsampler = tpe")
     (error,) = checked(tmp_path)["errors"]
-    assert error["message"] == f"warm_start: '{source}' is neither an experiment, such as X003, nor a CSV of results"
+    said = f"'{source}' is neither an experiment, such as X003, nor a CSV of results"
+    assert error["message"] == f"warm_start: {f'{tmp_path}/{source} does not exist' if '.' in source else said}"
 
 
 # -- mistakes ----------------------------------------------------------------------------------------------------------

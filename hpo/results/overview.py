@@ -22,8 +22,10 @@ def print_status(view: View) -> None:
     stop = experiment.stop()
     if stop is not None:
         print(f"  stopped: {stop.reason}")
-    if (best := view.best()) is not None:
-        print(f"  best     {best.id}  {best.value:.6g}  {' '.join(assignments(best.params))}")
+    if (best := best_words(view)) is not None:
+        print(f"  best     {best}")
+    for remark in view.remarks():
+        print(f"  note     {remark}")
     _print_jobs(view)
     _print_running(view)
     _print_failed(view)
@@ -32,6 +34,15 @@ def print_status(view: View) -> None:
     print(f"  {experiment.folder}")
     if view.experiment_state() in ("interrupted", "stopped"):
         print(f"  'hpo resume {experiment.name}' runs what is left")
+
+
+def best_words(view: View) -> str | None:
+    """The best trial, or that there are several of which none is the best in everything; None before any."""
+    objectives = view.experiment.objectives
+    if len(objectives) > 1 and len(front := view.front()) > 1:
+        return f"{len(front)} trials, no other is better in {' and '.join(objectives)}: hpo best {view.experiment.name}"
+    best = view.best()
+    return None if best is None else f"{best.id}: {best.value:.6g}   {' '.join(assignments(best.params))}"
 
 
 #: What a job may have come to without a word on it.

@@ -14,7 +14,7 @@ from typing import Any
 
 from hpo.experiment import UNLIMITED, Experiment
 from hpo.ledger import AttemptRecord, Ledger, TrialRecord, failure_of, lost_because, outcome_state
-from hpo.liveness import Liveness, Vitality, ended_tasks, read
+from hpo.liveness import Identity, Liveness, Vitality, ended_tasks, identities, read
 from hpo.slurm import jobs
 from hpo.slurm.board import Board
 from hpo.slurm.jobs import Seen
@@ -134,9 +134,20 @@ class View:
     def front(self) -> list[Row]:
         """The completed trials than which no other is as good in all objectives and better in one, by number."""
         completed = [record for record in self.ledger.trials.values() if self.state(record) is State.COMPLETED]
-        costs = {record.number: cost for record in completed if (cost := self._costs(record)) is not None}
-        front = (n for n, mine in costs.items() if not any(_dominates(other, mine) for other in costs.values()))
-        return [self.row(number) for number in sorted(front)]
+        costs = [(cost, record.number) for record in completed if (cost := self._costs(record)) is not None]
+        front: list[tuple[tuple[float, ...], int]] = []
+        for mine, number in sorted(costs):  # so that whoever dominates another comes before it
+            if not any(_dominates(other, mine) for other, _ in front):
+                front.append((mine, number))
+        return [self.row(number) for number in sorted(number for _, number in front)]
+
+    def remarks(self) -> list[str]:
+        """What the user should know of a search that goes otherwise than asked for."""
+        pruner = self.experiment.specification["pruner"]
+        records = self.ledger.trials.values()
+        if not pruner or not self.finished or any(a.reports for record in records for a in record.attempts.values()):
+            return []
+        return [f"pruner = {pruner['name']} has had nothing to judge: no trial reported (see docs/training.md)"]
 
     def objectives(self, row: Row) -> dict[str, float | None]:
         """The objectives of a trial by name: its value is the first, the others are among its metrics."""
@@ -173,21 +184,23 @@ class View:
         """Every worker there was: id, host, pid, executor, state, and the trial it runs."""
         running = {r.owner: r.number for r in self.running()}
         found = []
-        for name in sorted(os.listdir(self.experiment.workers)):
-            identity = None if name.startswith(".") or name.endswith(".beat") else read(self.experiment.workers, name)
-            if identity is not None:
-                number = running.get(name)
-                found.append(
-                    {
-                        "id": name,
-                        "host": identity.host,
-                        "pid": identity.pid,
-                        "executor": identity.executor,
-                        "state": "ended" if name in self.ledger.ended else "alive" if self._lives(name) else "dead",
-                        "trial": None if number is None else self.experiment.space.trial_id(number),
-                    }
-                )
+        for name, identity in self._identities.items():
+            number = running.get(name)
+            found.append(
+                {
+                    "id": name,
+                    "host": identity.host,
+                    "pid": identity.pid,
+                    "executor": identity.executor,
+                    "state": "ended" if name in self.ledger.ended else "alive" if self._lives(name) else "dead",
+                    "trial": None if number is None else self.experiment.space.trial_id(number),
+                }
+            )
         return found
+
+    @functools.cached_property
+    def _identities(self) -> dict[str, Identity]:
+        return identities(self.experiment.workers)
 
     @functools.cached_property
     def jobs(self) -> list[Seen]:
@@ -316,9 +329,8 @@ class View:
 
     def _end_of_job(self, worker: str) -> str:
         """How the job of a lost worker ended, if it was its last start; Slurm's word for it, or ""."""
-        identities = {name: read(self.experiment.workers, name) for name in os.listdir(self.experiment.workers)}
-        job = identity.job if (identity := identities.get(worker)) is not None else None
-        starts = (each.job for each in identities.values() if each is not None)
+        job = identity.job if (identity := self._identities.get(worker)) is not None else None
+        starts = (each.job for each in self._identities.values())
         if job is None or any(s and s.task == job.task and s.restart > job.restart for s in starts):
             return ""
         ends = (seen.state for seen in self.jobs if seen.name == job.task and not seen.active)
