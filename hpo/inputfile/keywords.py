@@ -266,7 +266,7 @@ def _unknown(assignment: Assignment) -> str:
 
 
 def _read(row: Keyword, assignment: Assignment, around: Surroundings, complaints: Complaints) -> Any:
-    """Return the value of one assignment; what is wrong with it goes to `complaints`, and the value is a guess or None."""
+    """Return the value of one assignment, or what was probably meant, or None; what is wrong goes to `complaints`."""
     if assignment.broken:
         return None
     try:
