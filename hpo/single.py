@@ -19,7 +19,7 @@ from hpo.results.view import View
 from hpo.runners.debugger import debug
 from hpo.script import Script
 from hpo.session import INTERRUPTED, TERMINATED, end_at_once
-from hpo.trial import Attempt, Interrupt, Result
+from hpo.trial import Attempt, Interrupt, Result, State
 from hpo.worker import attempts
 
 _ID = "run"
@@ -37,7 +37,7 @@ def run(inputfile: InputFile, script: Script, *, debugger: bool = False) -> int:
         (folder / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
         attempt = _attempt(inputfile, folder, Path(scratch))
-        return _here(script, inputfile.control, attempt, debugger=debugger)[0]
+        return _here(script, inputfile.control, attempt, _Watch(), debugger=debugger)[0]
 
 
 def rerun(experiment: Experiment, number: int, *, debugger: bool) -> int:
@@ -49,17 +49,21 @@ def rerun(experiment: Experiment, number: int, *, debugger: bool) -> int:
     before = view.row(number)
     if not before.params and not before.state.final:
         raise UsageError(f"trial {before.id} of {experiment.name} has not begun; there is nothing to run again")
-    params = dict(before.params)
+    params, watch = dict(before.params), _Watch()
     folder = _fresh(experiment.folder / "rerun", before.id)
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
         attempt = attempts.prepare(experiment, number, params, folder=folder, scratch=Path(scratch), live=True)
-        code, result = _here(experiment.script, experiment.keywords, attempt, debugger=debugger)
+        code, result = _here(experiment.script, experiment.keywords, attempt, watch, debugger=debugger)
     if result is None:
         return code
     print(f"folder: {folder}")
     if before.value is not None:
-        same = result.value == before.value
-        print("the same value as before" if same else f"another value: before it was {before.value!r}")
+        value, where = result.value, ""
+        if before.state is State.PRUNED:  # nobody ends it now: what it reported there is what can be compared
+            step = view.trial(number)["reports"][-1][0]
+            value, where = watch.reports.get(step), f" at step {step}, after which it was pruned"
+        same = value == before.value
+        print(f"the same value as before{where}" if same else f"another value: before it was {before.value!r}{where}")
         return 0 if same else 1
     if before.reason is not None:
         print(f"before, it failed: {before.reason}")
@@ -68,7 +72,7 @@ def rerun(experiment: Experiment, number: int, *, debugger: bool) -> int:
 
 
 def _here(
-    script: Script, keywords: Mapping[str, Any], attempt: Attempt, *, debugger: bool
+    script: Script, keywords: Mapping[str, Any], attempt: Attempt, watch: _Watch, *, debugger: bool
 ) -> tuple[int, Result | None]:
     """Run one attempt on the terminal; the exit code, and the result unless the debugger or a signal ended it."""
     print(json.dumps(attempt.params, indent=1), flush=True)
@@ -76,7 +80,6 @@ def _here(
         if script.runner != "python" or keywords["python_bin_path"]:
             raise UsageError("--pdb debugs Python scripts that run in hpo's own interpreter")
         return debug(script, keywords, attempt), None
-    watch = _Watch()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, watch.handle)
     runner = runners.create(script, keywords)
@@ -98,10 +101,11 @@ def _here(
 
 
 class _Watch:
-    """Ends the run on a signal; reports go nowhere."""
+    """Ends the run on a signal. reports: step -> value."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.reports: dict[int, float] = {}
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         del frame
@@ -113,7 +117,7 @@ class _Watch:
         return Interrupt.PAUSE if self.signal is not None else None
 
     def report(self, step: int, value: float) -> None:
-        del step, value
+        self.reports[step] = value
 
 
 def _code(number: int) -> int:

@@ -64,6 +64,20 @@ def test_a_failure_that_fails_alike_is_0(folder):
     assert "before, it failed: the script raised ZeroDivisionError" in done.stdout
 
 
+def test_a_pruned_trial_is_compared_where_it_was_pruned(tmp_path):
+    script = (
+        "from hpo import training\n\ndef run(hyperparams):\n    for step in range(1, 5):\n"
+        "        if training.report(step, hyperparams['x'] / step):\n            break\n"
+        "    return hyperparams['x'] / step\n"
+    )
+    write_input(tmp_path, script, f"x = {list(range(1, 11))}", control="  pruner = median")
+    assert hpo("submit-job", "model.in", cwd=tmp_path).returncode == 0
+    assert "pruned" in hpo("show", "hpset_00010", cwd=tmp_path).stdout
+    done = hpo("rerun", "hpset_00010", cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-3]) == (0, "2.5")  # nobody ended it
+    assert "the same value as before at step 2, after which it was pruned" in done.stdout
+
+
 def test_the_trials_folder_holds_a_script_that_does_it(folder):
     script = folder / "experiments/last/run/hpset_00003/rerun.sh"
     done = subprocess.run([script], cwd="/", env=environment(), capture_output=True, text=True)
