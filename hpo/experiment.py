@@ -31,7 +31,7 @@ from hpo.errors import StorageError, UsageError
 from hpo.hours import seconds_used
 from hpo.journal import FolderJournal
 from hpo.journal.folder import sync_folder
-from hpo.ledger import Ledger
+from hpo.ledger import Ledger, done_key
 from hpo.script import Script
 from hpo.told import Told
 
@@ -296,6 +296,15 @@ class Experiment:
                 record = json.loads((self.control / name).read_bytes())
                 found.extend((number, attempt) for number, attempt in record["attempts"])
         return found
+
+    def committed(self) -> set[int]:
+        """The trials with a result that counts now, by the names of claims and requests: nothing else is read."""
+        voided: dict[int, set[int]] = {}
+        for number, attempt in self.retries():
+            voided.setdefault(number, set()).add(attempt)
+        keys = set(self.journal().claimed())
+        done = {int(key.removesuffix(".done")) for key in keys if key.endswith(".done")}
+        return {number for number in done if done_key(number, voided.get(number)) in keys}
 
     def ledger(self, only: Set[int] | None = None) -> Ledger:
         """What is known now of all trials, or of those in `only`, merged from journals and claims."""

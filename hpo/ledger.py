@@ -57,8 +57,8 @@ class TrialRecord:
 
     @property
     def done_key(self) -> str:
-        """The claim that the next commit takes: `17.done`, or `17.done.2` when attempt 2's commit was set aside."""
-        return f"{self.number}.done.{max(self.voided)}" if self.voided else f"{self.number}.done"
+        """The claim that the next commit takes."""
+        return done_key(self.number, self.voided)
 
     @property
     def outcome(self) -> Event | None:
@@ -126,6 +126,11 @@ def loss(reason: str, deaths: int) -> Failure:
 def lost_because(reason: str) -> str:
     """The end of a sentence about a lost worker: ": its node failed"."""
     return f": {LOST.get(reason, f'its job is {reason}')}" if reason else ""
+
+
+def done_key(number: int, voided: Set[int] | None = None) -> str:
+    """The claim of a commit: `17.done`, or `17.done.2` when attempt 2's commit was the last that was set aside."""
+    return f"{number}.done.{max(voided)}" if voided else f"{number}.done"
 
 
 class Ledger:

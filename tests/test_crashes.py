@@ -167,6 +167,26 @@ def test_two_resumes_at_once_run_nothing_twice(folder):
     assert max(runs.values()) <= 2  # the attempt that was killed, and one more
 
 
+def test_a_worker_lost_while_failed_trials_are_tried_again_is_replaced(folder):
+    (folder / "model.py").write_text(
+        "import os, signal\nfrom pathlib import Path\n\ndef run(hyperparams):\n"
+        "    tries = Path(os.environ['HPO_SUBMIT_DIR'], f\"tries{hyperparams['x']}\")\n"
+        "    tries.open('a').write('x')\n"
+        "    if hyperparams['x'] == 4 and tries.read_text() == 'x':\n"
+        "        raise ValueError('the first time')\n"
+        "    if hyperparams['x'] == 4 and tries.read_text() == 'xx':\n"
+        "        worker = int(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])\n"
+        "        os.kill(worker, signal.SIGKILL)\n"
+        "        signal.pause()\n"
+        "    return hyperparams['x'] * 2.0\n"
+    )
+    assert hpo("submit-job", "model.in", "nworkers=1", cwd=folder).returncode == 0
+    done = hpo("resume", "--retry-failed", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "tries4").read_text() == "xxx"
+    assert View(Experiment(folder / "experiments" / "last")).counts[State.COMPLETED] == POINTS
+
+
 def test_a_worker_lost_too_often_fails_the_trial_and_only_it(folder):
     """Deaths count against `max_attempts`, and the trial is named with its reason."""
     (folder / "model.py").write_text(

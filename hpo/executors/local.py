@@ -133,7 +133,7 @@ class LocalExecutor:
         return done < self._experiment.budget
 
     def _committed(self) -> int:
-        return len({key.partition(".")[0] for key in self._experiment.journal().claimed() if ".done" in key})
+        return len(self._experiment.committed())
 
 
 def _error(status: int, words: str) -> HpoError:

@@ -56,8 +56,8 @@ class SlurmExecutor:
         """Whether a job of the experiment waits or runs, and trials are left."""
         time.sleep(_LOOK_EVERY)
         experiment = self._experiment
-        done = sum(1 for key in experiment.journal().claimed() if ".done" in key)
-        return not self._stop_waiting and done < experiment.budget and bool(active(experiment))
+        left = len(experiment.committed()) < experiment.budget
+        return left and not self._stop_waiting and bool(active(experiment))
 
     def cancel(self, *, now: bool = False) -> None:
         """Stop waiting; the jobs go on (`hpo cancel` ends them)."""
@@ -72,9 +72,7 @@ def plan(experiment: Experiment, count: int, largest: int) -> list[Array]:
     if keywords["array"] == "trials":
         taken = {job.first + index for job in jobs.recorded(experiment.folder)
                  for index in job.indexes if f"{job.id}_{index}" in there}  # fmt: skip
-        done = {int(key.partition(".")[0]) for key in experiment.journal().claimed() if ".done" in key}
-        voided = {number for number, _ in experiment.retries()}
-        left = [n for n in range(experiment.budget) if n not in taken and (n not in done or n in voided)]
+        left = sorted(set(range(experiment.budget)) - taken - experiment.committed())
         return request.trial_arrays(left, largest, int(keywords["nworkers"]))
     tasks = -(-count // request.workers_per_task(keywords))
     return request.worker_arrays(max(0, tasks - len(there)), largest)
