@@ -35,6 +35,8 @@ class Bench:
 
     folder: Path
     worker: str = field(default_factory=lambda: f"test-{secrets.token_hex(6)}")
+    #: For how long scripts/hostile.py has its processes sleep: no other bench has this number.
+    seconds: float = field(default_factory=lambda: 987 + secrets.randbelow(10**9) / 10**9)
     watch: Listener = field(default_factory=Listener)
     attempt: Attempt | None = None
     _runners: dict[Any, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Does what `kind` names, and returns 1."""
+"""Does what `kind` names, and returns 1. What it starts sleeps for `seconds`, by which it is found."""
 
 import atexit
 import json
@@ -11,12 +11,12 @@ import threading
 import time
 
 
-def daemonise():
+def daemonise(seconds):
     """Fork twice, in a session of its own, with nothing of the environment."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            os.execve("/bin/sleep", ["sleep", "987"], {})
+            os.execve("/bin/sleep", ["sleep", seconds], {})
         os._exit(0)
     os.wait()
 
@@ -31,11 +31,11 @@ def flee(generations):
 
 
 def run(hyperparams):
-    kind = hyperparams["kind"]
+    kind, seconds = hyperparams["kind"], str(hyperparams.get("seconds", 987))
     if kind == "child":
-        subprocess.Popen(["sleep", "987"])
+        subprocess.Popen(["sleep", seconds])
     elif kind == "daemon":
-        daemonise()
+        daemonise(seconds)
     elif kind == "fleeing":
         if os.fork() == 0:
             flee(100)
@@ -82,17 +82,17 @@ def run(hyperparams):
                 file.write(json.dumps({"step": step, "value": step / 7}) + "\n")
     elif kind == "ignores-term":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        subprocess.Popen(["sleep", "987"])
+        subprocess.Popen(["sleep", seconds])
         print("waiting")
         time.sleep(987)
     elif kind == "stops-itself":
         os.kill(os.getpid(), signal.SIGSTOP)
     elif kind == "all-at-once":
-        subprocess.Popen(["sleep", "987"])
-        subprocess.Popen(["sleep", "987"], start_new_session=True)
-        daemonise()
+        subprocess.Popen(["sleep", seconds])
+        subprocess.Popen(["sleep", seconds], start_new_session=True)
+        daemonise(seconds)
         time.sleep(987)
     elif kind == "environment":
         os.environ.clear()
-        subprocess.Popen(["/bin/sleep", "987"], env={}, start_new_session=True)
+        subprocess.Popen(["/bin/sleep", seconds], env={}, start_new_session=True)
     return 1
