@@ -1,7 +1,6 @@
 """The experiment's folder: every path, the frozen specification, X-numbers, and the requests to stop and go on.
 
-The folder is the truth. `experiment.json` is written once, before the folder gets its number, and the folder appears
-whole, by one rename: whoever sees X007 sees all of it.
+The folder is the truth. It appears whole (`creation.py`): whoever sees X007 sees all of it.
 """
 
 from __future__ import annotations
@@ -14,30 +13,21 @@ import json
 import os
 import re
 import secrets
-import shlex
-import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import hpo
 from hpo import space as spaces
+from hpo.disk import linked, write_new
 from hpo.errors import StorageError, UsageError
 from hpo.hours import seconds_used
 from hpo.journal import FolderJournal
-from hpo.journal.folder import sync_folder
 from hpo.ledger import Ledger, done_key
 from hpo.script import Script
 from hpo.told import Told
-
-if TYPE_CHECKING:
-    from hpo.inputfile import InputFile
-    from hpo.search.plan import Search
 
 FORMAT = 1
 #: The number of trials of a search that only max_hours ends.
@@ -274,8 +264,8 @@ class Experiment:
         number = max(numbers, default=0) + 1
         beside = self.control / f".{secrets.token_hex(6)}"
         try:
-            _write_new(beside, json.dumps({**record, "host": socket.gethostname(), "time": time.time()}).encode())
-            while not _linked(beside, self.control / f"{what}.{number}"):
+            write_new(beside, json.dumps({**record, "host": socket.gethostname(), "time": time.time()}).encode())
+            while not linked(beside, self.control / f"{what}.{number}"):
                 number += 1
         except OSError as error:
             raise StorageError(f"cannot write to {self.control}: {error.strerror}") from error
@@ -360,10 +350,11 @@ def _numbered() -> list[str]:
 
 def next_name() -> str:
     """The number that the next experiment gets if nobody else makes one meanwhile."""
-    return f"X{_next_number():03d}"
+    return f"X{next_number():03d}"
 
 
-def _next_number() -> int:
+def next_number() -> int:
+    """The number of that name."""
     return max((int(name[1:]) for name in _numbered()), default=-1) + 1
 
 
@@ -391,148 +382,6 @@ def _opened(folder: Path) -> Experiment:
     return experiment
 
 
-def create(inputfile: InputFile, script: Script, files: Iterable[Path], search: Search) -> Experiment:
-    """Freeze an input into a new experiment under the next X-number.
-
-    files: the script and its local modules, to be copied into `code/`. search: the plan. Raises `StorageError` when the
-    folder cannot be written; then no number was taken.
-    """
-    where = home()
-    building = where / f".new-{secrets.token_hex(6)}"
-    try:
-        building.mkdir(parents=True)
-        _fill(Experiment(building), inputfile, script, files, search)
-        experiment = _number(where, building)
-    except OSError as error:
-        raise StorageError(f"cannot write {error.filename or where}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    _point_last(where, experiment.name)
-    return experiment
-
-
-def _fill(experiment: Experiment, inputfile: InputFile, script: Script, files: Iterable[Path], search: Search) -> None:
-    for folder in ("workers", "claims", "journal", "control", "logs", "scratch", "run/.attempts", "code"):
-        (experiment.folder / folder).mkdir(parents=True)
-    snapshot = _snapshot(experiment.code, files)
-    _write_rerun(experiment.folder / "rerun.sh")
-    _write_new(experiment.folder / _free_name(experiment, inputfile.path.name), inputfile.text)
-    if search.warm_start is not None:
-        lines = (json.dumps(told.to_json()) + "\n" for told in search.warm_start.trials)
-        _write_new(experiment.warm_file, "".join(lines).encode())
-    if isinstance(inputfile.space, spaces.Rows):
-        _write_new(experiment.rows_file, inputfile.space.data)
-    specification = {
-        "format": FORMAT,
-        "created": time.time(),
-        "input": str(inputfile.path),
-        "submit_dir": str(Path.cwd()),
-        "control": inputfile.control,
-        "given": dict(inputfile.given),
-        "defaults": inputfile.defaults,
-        "space": inputfile.space.to_json(),
-        "seed": _seed(inputfile),
-        **search.to_json(),
-        "script": script.to_json(snapshot),
-        "versions": {"hpo": hpo.__version__, "python": sys.version.split()[0]},
-        "host": socket.gethostname(),
-        "git": _git_commit(script.path.parent),
-        "hashes": {str(path): hash_of(path) for path in [inputfile.path, *snapshot]},
-    }
-    _write_new(experiment.specification_file, json.dumps(specification, indent=1, default=str).encode())
-
-
-def _free_name(experiment: Experiment, name: str) -> str:
-    """The input file's own name, unless the folder needs it."""
-    ours = {*os.listdir(experiment.folder), "experiment.json", "rows.jsonl", "rerun"}
-    return name if name not in ours else f"{name}.in"
-
-
-def _write_rerun(file: Path) -> None:
-    """The script that every attempt's folder links to."""
-    python = shlex.quote(sys.executable)
-    file.write_text(
-        "#!/bin/sh\n"
-        "# Runs this trial again, from the experiment's own copy of the code, in a fresh folder, and compares the\n"
-        "# value. Options, such as --pdb, are passed on.\n"
-        'folder=$(cd "$(dirname "$0")" && pwd -P) || exit\n'
-        'attempt=$(basename "$folder")\n'
-        f'exec {python} -P -m hpo.cli rerun "$folder/../../.." "${{attempt%.*}}" "$@"\n'
-    )
-    file.chmod(0o755)
-
-
-def _seed(inputfile: InputFile) -> int:
-    given = inputfile.control.get("seed")
-    return int(given) if given is not None else secrets.randbits(31)
-
-
-def _snapshot(code: Path, files: Iterable[Path]) -> dict[Path, str]:
-    """Copy the files into `code`, by their paths below their common folder; return original -> copy's path there."""
-    originals = [path.absolute() for path in files]
-    if not originals:
-        return {}
-    root = Path(os.path.commonpath([path.parent for path in originals]))
-    copies = {path: str(path.relative_to(root)) for path in originals}
-    for path, copy in copies.items():
-        (code / copy).parent.mkdir(parents=True, exist_ok=True)
-        _write_new(code / copy, path.read_bytes())
-        shutil.copymode(path, code / copy)
-    return copies
-
-
-def _git_commit(folder: Path) -> str | None:
-    """The commit that the script's folder is at, with "+" when it has changes; None when it is not in a repository."""
-    git = ["git", "-C", str(folder)]
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 5, "check": True}
-        commit: str = subprocess.run([*git, "rev-parse", "HEAD"], **options).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], **options).stdout.strip()
-        return commit + ("+" if changed else "")
-    return None
-
-
-def hash_of(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes; empty when it cannot be read (any more)."""
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
-        return ""
-
-
-def _number(where: Path, building: Path) -> Experiment:
-    """Give the finished folder the next free number, by a rename that fails when somebody was faster."""
-    sync_folder(building)
-    number = _next_number()
-    while True:
-        target = where / f"X{number:03d}"
-        try:
-            building.rename(target)
-        except OSError:
-            if not target.exists():
-                raise
-            number += 1
-        else:
-            sync_folder(where)
-            return Experiment(target)
-
-
-def _point_last(where: Path, name: str) -> None:
-    with contextlib.suppress(OSError):  # a convenience: somebody's own folder of that name stays
-        replace_link(where / "last", name)
-
-
-def replace_link(link: Path, target: str) -> None:
-    """Make `link` a symbolic link to `target`, replacing one that is there in a single step."""
-    beside = link.parent / f".{link.name}.{secrets.token_hex(4)}"
-    os.symlink(target, beside)
-    try:
-        os.replace(beside, link)
-    except OSError:
-        beside.unlink()
-        raise
-
-
 @contextlib.contextmanager
 def _no_garbage() -> Iterator[None]:
     """Within, nothing is searched for garbage: the many records made here stay, and looking would double the time."""
@@ -543,20 +392,3 @@ def _no_garbage() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _linked(source: Path, target: Path) -> bool:
-    """Give a complete file a second name, unless that is taken: nobody ever sees half of it."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Write a new file, on the disk when the call returns; `FileExistsError` when it exists."""
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

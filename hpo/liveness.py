@@ -22,7 +22,7 @@ from enum import Enum
 from pathlib import Path
 
 from hpo import processes
-from hpo.journal.folder import sync_folder
+from hpo.disk import sync_folder
 from hpo.slurm.board import Board
 from hpo.slurm.place import Incarnation
 from hpo.slurm.verdict import Verdicts

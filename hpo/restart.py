@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hpo.disk import hash_of
 from hpo.errors import Complaint, InputError
-from hpo.experiment import Experiment, find, hash_of
+from hpo.experiment import Experiment, find
 from hpo.inputfile import InputFile
 
 #: Keywords that may differ: they say how to go on, not what is searched.

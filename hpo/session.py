@@ -12,9 +12,10 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from hpo import executors, processes
+from hpo.disk import hash_of
 from hpo.errors import SchedulerError, UsageError
 from hpo.executors import Executor, slurm
-from hpo.experiment import UNLIMITED, Experiment, hash_of
+from hpo.experiment import UNLIMITED, Experiment
 from hpo.liveness import Liveness, Vitality
 from hpo.results.overview import best_words
 from hpo.results.progress import Progress

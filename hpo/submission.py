@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpo import checks, session, single
+from hpo.creation import create
 from hpo.errors import Complaint, InputError, SchedulerError, UsageError
-from hpo.experiment import Experiment, create
+from hpo.experiment import Experiment
 from hpo.restart import experiment_of
 from hpo.search.plan import Search
 from hpo.slurm import commands, request

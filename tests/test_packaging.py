@@ -49,14 +49,14 @@ def imports_of(file: Path) -> set[str]:
 
 #: Rooms in the order in which they may import each other: each only from its own line or one above.
 ORDER = (
-    ("errors", "trial", "space", "registry", "shipped", "processes", "hours"),
+    ("errors", "trial", "space", "registry", "shipped", "processes", "hours", "disk"),
     ("journal", "script", "slurm", "grid_expression"),
     ("inputfile", "ledger", "liveness", "runners"),
     ("told", "templates"),
     ("experiment", "samplers", "pruners"),
     ("executors", "restart", "results", "worker"),
     ("search", "session"),
-    ("checks", "single"),
+    ("checks", "creation", "single"),
     ("submission",),
     ("cli",),
 )

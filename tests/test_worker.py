@@ -12,8 +12,9 @@ import pytest
 from support import write_input
 
 from hpo import inputfile, liveness
+from hpo.creation import create
 from hpo.errors import Complaints
-from hpo.experiment import Experiment, create
+from hpo.experiment import Experiment
 from hpo.journal import FolderJournal
 from hpo.liveness import Identity
 from hpo.results.view import View

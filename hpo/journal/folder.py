@@ -13,6 +13,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpo.disk import sync_folder
 from hpo.errors import StorageError
 from hpo.journal.base import Event
 
@@ -177,13 +178,3 @@ def _load(text: bytes) -> Any:
 
 def _is_event(event: Any) -> bool:
     return isinstance(event, dict) and isinstance(event.get("e"), str)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's entries on the disk, where the file system can."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):  # some network file systems refuse to sync a folder, and do it by themselves
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

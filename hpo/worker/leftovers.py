@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hpo import liveness
-from hpo.experiment import Experiment, replace_link
+from hpo.disk import replace_link
+from hpo.experiment import Experiment
 from hpo.journal import Event, FolderJournal
 from hpo.ledger import Ledger, TrialRecord, failure_of, loss
 from hpo.liveness import Vitality

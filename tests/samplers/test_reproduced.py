@@ -12,8 +12,9 @@ import pytest
 from support import environment, hpo, write_input
 
 from hpo import inputfile, samplers
+from hpo.creation import create
 from hpo.errors import Complaints
-from hpo.experiment import Experiment, create
+from hpo.experiment import Experiment
 from hpo.ledger import Ledger
 from hpo.results.view import View
 from hpo.script import analyse
