@@ -16,6 +16,22 @@ COMMAND = [sys.executable, "-P", "-m", "hpo.cli"]
 #: A script of the recommended form, without any import.
 SQUARE = "def run(hyperparams):\n    return (hyperparams['x'] - 3) ** 2\n"
 
+#: Trials from x = 2 on wait at a gate: what a test does to them meets them while they run, whoever is faster.
+GATED = """
+import os, time
+
+def run(hyperparams):
+    gate = os.path.join(os.environ["HPO_INPUT_DIR"], "gate")
+    while hyperparams["x"] >= 2 and not os.path.exists(gate):
+        time.sleep(0.05)
+    return hyperparams["x"] * 2.0
+"""
+
+
+def open_gate(folder: Path) -> None:
+    """Let the trials of `GATED` in `folder` go on, and those that are still to come."""
+    (folder / "gate").touch()
+
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a command under test: of our variables only `more`, and workers on this machine."""
@@ -23,7 +39,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**inherited, "HPO_EXECUTOR": "local", **more}
 
 
-def hpo(*words: str, cwd: Path, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
+def hpo(*words: str, cwd: Path, timeout: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     return subprocess.run(
         [*COMMAND, *words], cwd=cwd, env=environment(**variables), capture_output=True, text=True, timeout=timeout
@@ -70,7 +86,7 @@ def trial(cwd: Path, name: str) -> dict[str, Any]:
     return document
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
     """Return when `condition` holds; fail when it does not within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():

@@ -5,13 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import COMMAND, SQUARE, environment, hpo, processes_with, status, trial, wait_for, write_input
+from support import (
+    COMMAND,
+    GATED,
+    SQUARE,
+    environment,
+    hpo,
+    open_gate,
+    processes_with,
+    status,
+    trial,
+    wait_for,
+    write_input,
+)
 
 #: One script, one way to end for each trial.
 ENDS = """
@@ -34,7 +45,7 @@ def run(hyperparams):
         case "text":
             return "a string"
         case "flood":
-            for _ in range(300):
+            for _ in range(3):
                 os.write(1, b"x" * 1_000_000)
         case "children":
             subprocess.Popen(["sleep", "301"], start_new_session=True)
@@ -266,13 +277,13 @@ def test_detached_workers_go_on_alone(tmp_path):
 
 
 def test_resume_starts_no_more_workers_than_were_asked_for(tmp_path):
-    slow = SQUARE.replace("return", "time.sleep(0.5); return")
-    write_input(tmp_path, "import time\n" + slow, f"x = {list(range(8))}", control="  nworkers = 2")
+    write_input(tmp_path, GATED, "x = [2, 3, 4]", control="  nworkers = 2")
     hpo("submit-job", "model.in", "--detach", cwd=tmp_path)
     wait_for(lambda: status(tmp_path)["trials"]["running"] == 2)
     done = hpo("resume", cwd=tmp_path)
     assert (done.returncode, "2 workers have them already" in done.stdout) == (0, True)
     assert len(status(tmp_path)["workers"]) == 2
+    open_gate(tmp_path)
     wait_for(lambda: status(tmp_path)["state"] == "finished")
 
 
@@ -437,7 +448,6 @@ def test_a_full_disk_is_one_sentence_and_what_was_finished_stays(tmp_path):
         assert "Traceback" not in done.stderr.replace(
             'Traceback (most recent call last):\n  File "' + str(tmp_path), ""
         )
-        os.environ["HPO_EXPERIMENTS"] = str(disk)
         completed = json.loads(hpo("status", "--json", cwd=tmp_path, HPO_EXPERIMENTS=str(disk)).stdout)["trials"][
             "completed"
         ]
