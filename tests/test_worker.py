@@ -21,7 +21,8 @@ from hpo.results.view import View
 from hpo.script import analyse
 from hpo.search.plan import plan
 from hpo.trial import State
-from hpo.worker.loop import Ended, Worker
+from hpo.worker.bounds import Ended
+from hpo.worker.loop import Worker
 
 #: Says in a file how often each point was run.
 SCRIPT = """

@@ -11,10 +11,12 @@ from hpo.experiment import Experiment
 class Running(Protocol):
     """A worker as an executor sees it (`hpo.worker.loop.Worker`)."""
 
-    terminated: bool
-
     def run(self) -> object:
-        """Take trials until there are none, or until `terminated` is set."""
+        """Take trials until there are none, or until it is terminated."""
+        ...
+
+    def terminate(self) -> None:
+        """End the trial cleanly and take no other; signal handlers may call it."""
         ...
 
 

@@ -29,4 +29,4 @@ class InlineExecutor:
         """Have the loop end its trial and stop. `now` changes nothing: the caller ends the process itself."""
         del now
         if self._worker is not None:
-            self._worker.terminated = True
+            self._worker.terminate()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from hpo import processes
 from hpo.errors import HpoError, InternalError
@@ -23,16 +21,8 @@ def main(arguments: Sequence[str]) -> int:
         processes.die_with_parent(int(parent[0]))
     processes.adopt_orphans()
     try:
-        deadline = Deadline.of()
-        worker = Worker(Experiment(Path(folder)), executor, deadline=deadline)
-
-        def terminate(number: int, frame: FrameType | None) -> None:
-            del number, frame
-            worker.terminated = True
-            deadline.terminated()
-
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, terminate)
+        worker = Worker(Experiment(Path(folder)), executor, deadline=Deadline.of())
+        worker.heed_signals()
         worker.run()
     except HpoError as error:
         print(error, file=sys.stderr)

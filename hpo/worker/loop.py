@@ -7,44 +7,34 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import math
 import os
 import shutil
+import signal
 import time
-from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from hpo import liveness, runners, samplers
 from hpo.errors import StorageError
 from hpo.experiment import Experiment
 from hpo.journal import Event
-from hpo.ledger import TrialRecord, failure_of, outcome_state
-from hpo.space.parameters import is_number
-from hpo.trial import Attempt, Failure, Interrupt, Result, State
+from hpo.ledger import TrialRecord
+from hpo.trial import Attempt, Failure, Result
+from hpo.worker.alike import AlikeFailures
 from hpo.worker.attempts import RERUN, prepare, write_result
+from hpo.worker.bounds import Bounds, Ended
 from hpo.worker.checkpoints import Checkpoints
 from hpo.worker.deadline import Deadline
 from hpo.worker.history import History
 from hpo.worker.judge import Judge
 from hpo.worker.leftovers import Claimed, Leftovers, outcome_of, show
+from hpo.worker.watch import WorkerWatch
 
-#: Seconds between two looks into `control/` while a trial runs, and between two looks at workers not yet judged.
-CONTROL_EVERY = 2.0
+#: Seconds between two looks at workers not yet judged.
 LOOK_EVERY = 0.5
 #: Errors that no other trial would be spared.
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE})
-
-
-class Ended(Enum):
-    """Why a worker took its last trial."""
-
-    NOTHING_LEFT = "nothing left"
-    STOPPED = "stopped"
-    TERMINATED = "terminated"
-    WALLTIME = "walltime"  # its job ends before another trial could come to a checkpoint
-    SUPERSEDED = "superseded"  # it was taken for dead, and others have its trial
 
 
 class Worker:
@@ -57,7 +47,7 @@ class Worker:
         self, experiment: Experiment, executor: str, *, deadline: Deadline | None = None, only: int | None = None
     ) -> None:
         self._experiment = experiment
-        self._deadline = deadline or Deadline()
+        self._bounds = Bounds(experiment, deadline or Deadline())
         self._only = only
         self._identity = liveness.Identity.of_this_process(executor)
         self._keywords = experiment.keywords
@@ -72,16 +62,27 @@ class Worker:
         self._history = History(self._journal)
         self._pruner = experiment.specification["pruner"]
         self._next = 0
-        self._hours: float | None = None
-        self._end = math.inf
         self._begun = False
-        self.terminated = False
-        self.superseded = False
 
     @property
     def id(self) -> str:
         """This worker's id; no other worker ever has it."""
         return self._identity.id
+
+    def terminate(self) -> None:
+        """End the trial cleanly and take no other; signal handlers may call it."""
+        self._bounds.terminated = True
+        self._bounds.deadline.terminated()
+
+    def heed_signals(self) -> None:
+        """From now on the signals by which an executor, a scheduler or a user ends a process terminate the worker."""
+
+        def terminate(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            self.terminate()
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, terminate)
 
     def run(self) -> Ended:
         """Take trials until there are none. Raises `StorageError` when the folder can no longer be written."""
@@ -91,9 +92,7 @@ class Worker:
             scratch.mkdir()
             self._left.tidy()
             self._left.restore(self._alike.begin())
-            self._hours = self._experiment.max_hours
-            left = self._experiment.seconds_left
-            self._end = math.inf if left is None else time.monotonic() + left
+            self._bounds.begin()
         heartbeat = liveness.Heartbeat(self._experiment.workers, self.id)
         try:
             ended = self._loop()
@@ -107,32 +106,12 @@ class Worker:
 
     def _loop(self) -> Ended:
         self._next = self._left.look()
-        while (reason := self._told_to_end()) is None:
+        while (reason := self._bounds.reached()) is None:
             claimed = self._take()
             if claimed is None:
-                return self._told_to_end() or Ended.NOTHING_LEFT
+                return self._bounds.reached() or Ended.NOTHING_LEFT
             self._handle(claimed)
         return reason
-
-    def _told_to_end(self) -> Ended | None:
-        if self.superseded:
-            return Ended.SUPERSEDED
-        if self.terminated:
-            return Ended.TERMINATED
-        if self.out_of_hours() and self._experiment.stop() is None:
-            reason = f"max_hours = {self._experiment.max_hours} is over"
-            self._experiment.request_stop(reason, kill=True, finished=True)
-        if self._experiment.stop() is not None:
-            return Ended.STOPPED
-        self._deadline.look()
-        return None if self._deadline.has_room() else Ended.WALLTIME
-
-    def out_of_hours(self) -> bool:
-        """Whether max_hours are over; `hpo resume max_hours=…` may have given more since this worker began."""
-        if time.monotonic() >= self._end and (hours := self._experiment.max_hours) is not None:
-            self._end += 3600 * (hours - (self._hours or 0.0))
-            self._hours = hours
-        return time.monotonic() >= self._end
 
     # -- claiming ----------------------------------------------------------------------------------------------------
 
@@ -142,7 +121,7 @@ class Worker:
         while claimed is None:
             self._next = self._left.look()
             claimed = self._left.take() or self._take_new()
-            if claimed is not None or not self._left.undecided or self._told_to_end():
+            if claimed is not None or not self._left.undecided or self._bounds.reached():
                 return claimed
             time.sleep(LOOK_EVERY)
         return claimed
@@ -168,11 +147,11 @@ class Worker:
         with _storage(self._experiment.folder):
             attempt = self._prepare(claimed, params)
         began = time.monotonic()
-        watch = WorkerWatch(self, claimed, self._judge(claimed))
+        watch = WorkerWatch(self._experiment, self._journal, self._bounds, claimed, self._judge(claimed))
         checkpoints = Checkpoints(Path(attempt.env["HPO_CHECKPOINT_DIR"]))
         result = self._unharmed(watch.concluded(self._runner.run(attempt, watch)))
         seconds = time.monotonic() - began
-        self._deadline.note(checkpoints.interval() or seconds)
+        self._bounds.deadline.note(checkpoints.interval() or seconds)
         if result.paused and watch.out_of_time and not self._begun and not checkpoints.new():
             failure = Failure("walltime", f"it had {seconds:.0f} s, a whole job, and left no checkpoint")
             result = Result(failure=failure, notes=result.notes)
@@ -184,7 +163,8 @@ class Worker:
 
         What fails after it is paused: if it was the script's own failure, it will fail again.
         """
-        return Result(paused=True, notes=result.notes) if self.terminated and result.failure is not None else result
+        harmed = self._bounds.terminated and result.failure is not None
+        return Result(paused=True, notes=result.notes) if harmed else result
 
     def _judge(self, claimed: Claimed) -> Judge | None:
         if self._pruner is None:
@@ -271,120 +251,6 @@ class Worker:
 
     def _may_retry(self, claimed: Claimed) -> bool:
         return claimed.record.deaths + 1 < int(self._keywords["max_attempts"])
-
-
-class AlikeFailures:
-    """Stops an experiment whose first trials all fail alike (`Failure.signature`).
-
-    Only what finishes while this worker lives is counted, so that `resume` gets a new chance.
-    """
-
-    def __init__(self, experiment: Experiment, limit: int) -> None:
-        self._experiment = experiment
-        self._limit = limit
-        self._reader = experiment.journal()
-        self._signatures: list[str | None] = []
-        self._hopeless = False
-
-    def begin(self) -> list[Event]:
-        """Read, and return, what was recorded before this worker: a success in it is hope."""
-        events = self._reader.read_new()
-        self._hopeless = self._limit > 0 and not any(map(_succeeded, events))
-        return events
-
-    def note(self, failure: Failure | None) -> None:
-        """Called after each attempt of this worker, with its failure or None."""
-        if failure is None:
-            self._hopeless = False
-        if not self._hopeless:
-            return
-        for event in self._reader.read_new():
-            self._hopeless = self._hopeless and not _succeeded(event)
-            if event["e"] == "finished" and (seen := failure_of(event)) is not None and not seen.retried:
-                self._signatures.append(seen.signature)
-        first = self._signatures[: self._limit]
-        if self._hopeless and len(first) == self._limit and None not in first and len(set(first)) == 1:
-            assert failure is not None
-            self._experiment.request_stop(f"the first {self._limit} trials all failed alike", kill=False)
-
-
-class WorkerWatch:
-    """What a runner sees of the worker while an attempt runs (`trial.Watch`)."""
-
-    def __init__(self, worker: Worker, claimed: Claimed, judge: Judge | None) -> None:
-        self._worker = worker
-        self._about = {"n": claimed.number, "k": claimed.attempt}
-        self._judge = judge
-        self._reports: list[Event] = []
-        self._looked = time.monotonic()
-        self._stop = False
-        #: Whether it was the end of the job, and nothing else, that ended the attempt.
-        self.out_of_time = False
-
-    def poll(self) -> Interrupt | None:
-        """Write the reports so far; tell whether the attempt must end now."""
-        self._flush()
-        worker, now = self._worker, time.monotonic()
-        if now - self._looked >= CONTROL_EVERY or now >= worker._end:
-            self._looked = now
-            self._look()
-        deadline = worker._deadline.interrupt()
-        if worker.superseded or deadline is Interrupt.END:
-            return Interrupt.END
-        if self._judge is not None and self._judge.pruned:
-            return Interrupt.PRUNE
-        if self._stop or worker.terminated:
-            return Interrupt.PAUSE
-        self.out_of_time = deadline is not None
-        return deadline
-
-    def _look(self) -> None:
-        """What others want, or have done, and when the job ends."""
-        worker, number, attempt = self._worker, self._about["n"], self._about["k"]
-        request = worker._experiment.stop()
-        self._stop = worker.out_of_hours() or (request is not None and request.kill)
-        worker.superseded = worker._journal.is_claimed(f"{number}.{attempt + 1}")
-        worker._deadline.look()
-
-    def report(self, step: int, value: float) -> None:
-        """Note a report, which is written at the next poll; after the one by which the trial ends there is none."""
-        if self._judge is not None:
-            if self._judge.pruned:
-                return
-            self._judge.hear(step, value)
-        self._reports.append({"e": "reported", "t": time.time(), **self._about, "step": step, "value": value})
-
-    def concluded(self, result: Result) -> Result:
-        """Write what is left; return the result as it counts: a trial that was to end is pruned, however it ended."""
-        self._flush()
-        if self._judge is not None and self._judge.pruned:
-            return Result(value=self._judge.value, pruned=True, notes=result.notes)
-        return _with_objectives(result, self._worker._experiment.objectives)
-
-    def _flush(self) -> None:
-        """Append the reports to the journal. They are on the disk with the next durable record."""
-        if self._reports:
-            self._worker._journal.append(self._reports, durable=False)
-            self._reports = []
-
-
-def _with_objectives(result: Result, objectives: Sequence[str]) -> Result:
-    """The result, or a failure when one of several objectives is missing or no finite number."""
-    if result.value is None:
-        return result
-    for name in objectives[1:]:
-        value = result.metrics.get(name)
-        if not is_number(value):
-            returned = ", ".join(map(repr, (objectives[0], *result.metrics)))
-            failure = Failure("no-objective", f"{name!r}, but {returned}")
-            if name in result.metrics:
-                failure = Failure("no-value", f" of the objective {name!r}, but {value!r}")
-            return Result(metrics=result.metrics, failure=failure, notes=result.notes)
-    return result
-
-
-def _succeeded(event: Event) -> bool:
-    return event["e"] == "finished" and outcome_state(event) is not State.FAILED
 
 
 def _folder_attempt(experiment: Experiment, trial_id: str, claimed: Claimed) -> int:

@@ -24,8 +24,9 @@ from hpo.slurm.place import Incarnation
 from hpo.slurm.request import Array
 from hpo.slurm.verdict import TimeLeft
 from hpo.trial import LOST
+from hpo.worker.bounds import Ended
 from hpo.worker.deadline import Deadline
-from hpo.worker.loop import Ended, Worker
+from hpo.worker.loop import Worker
 
 #: How a worker of a crew tells by its exit status why it ended, where that decides what becomes of the job.
 STATUS = {Ended.WALLTIME: 75, Ended.TERMINATED: 76}
@@ -45,17 +46,11 @@ class Task:
         deadline = Deadline.of(told=told)
         worker = Worker(self.experiment, "slurm", deadline=deadline, only=self.only)
 
-        def terminate(number: int, frame: FrameType | None) -> None:
-            del number, frame
-            worker.terminated = True
-            deadline.terminated()
-
         def warn(number: int, frame: FrameType | None) -> None:
             del number, frame
             deadline.warned()
 
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, terminate)
+        worker.heed_signals()
         signal.signal(signal.SIGUSR1, warn)
         return worker.run()
 
