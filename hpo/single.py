@@ -7,13 +7,14 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from hpo import runners
 from hpo.errors import UsageError
-from hpo.experiment import Experiment, reserved
+from hpo.experiment import Experiment
 from hpo.inputfile import InputFile
 from hpo.results.view import View
 from hpo.runners.debugger import debug
@@ -21,9 +22,6 @@ from hpo.script import Script
 from hpo.session import INTERRUPTED, TERMINATED, end_at_once
 from hpo.trial import Attempt, Interrupt, Result, State
 from hpo.worker import attempts
-
-_ID = "run"
-_SEED = 0
 
 
 def run(inputfile: InputFile, script: Script, *, debugger: bool = False) -> int:
@@ -36,7 +34,7 @@ def run(inputfile: InputFile, script: Script, *, debugger: bool = False) -> int:
     for name in ("result.txt", "candle_value_to_return.json"):
         (folder / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
-        attempt = _attempt(inputfile, folder, Path(scratch))
+        attempt = attempts.of_defaults(inputfile, folder, Path(scratch))
         return _here(script, inputfile.control, attempt, _Watch(), debugger=debugger)[0]
 
 
@@ -52,7 +50,7 @@ def rerun(experiment: Experiment, number: int, *, debugger: bool) -> int:
     params, watch = dict(before.params), _Watch()
     folder = _fresh(experiment.folder / "rerun", before.id)
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
-        attempt = attempts.prepare(experiment, number, params, folder=folder, scratch=Path(scratch), live=True)
+        attempt = replace(attempts.prepare(experiment, number, params, folder, Path(scratch)), live=True)
         code, result = _here(experiment.script, experiment.keywords, attempt, watch, debugger=debugger)
     if result is None:
         return code
@@ -134,27 +132,3 @@ def _fresh(where: Path, trial_id: str) -> Path:
             number += 1
         else:
             return folder
-
-
-def _attempt(inputfile: InputFile, folder: Path, scratch: Path) -> Attempt:
-    keywords = inputfile.control
-    seed = keywords["seed"] if keywords["seed"] is not None else _SEED
-    whole = {"output_dir": str(folder), **reserved(_ID, _ID, seed, keywords), **inputfile.defaults}
-    environment = {
-        "HPO_EXPERIMENT": _ID,
-        "HPO_TRIAL": _ID,
-        "HPO_SUBMIT_DIR": str(folder),
-        "HPO_INPUT_DIR": str(inputfile.path.parent),
-    }  # no HPO_CHECKPOINT_DIR: checkpoints go to ./checkpoints, and a second run here begins anew, as by hand
-    return Attempt(
-        number=0,
-        attempt=1,
-        id=_ID,
-        params=whole,
-        folder=folder,
-        scratch=scratch,
-        env=environment,
-        rng_seed=seed,
-        live=True,
-        **attempts.limits(keywords),
-    )

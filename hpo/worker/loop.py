@@ -22,7 +22,7 @@ from hpo.journal import Event
 from hpo.ledger import TrialRecord
 from hpo.trial import Attempt, Failure, Result
 from hpo.worker.alike import AlikeFailures
-from hpo.worker.attempts import RERUN, prepare, write_result
+from hpo.worker.attempts import RERUN, continued, prepare, write_result
 from hpo.worker.bounds import Bounds, Ended
 from hpo.worker.checkpoints import Checkpoints
 from hpo.worker.deadline import Deadline
@@ -206,17 +206,8 @@ class Worker:
         with contextlib.suppress(FileExistsError):
             os.symlink("../../../rerun.sh", f"{folder}/{RERUN}")
         earlier = [experiment.attempt_folder(trial_id, k) / "checkpoints" for k in range(claimed.attempt - 1, 0, -1)]
-        return prepare(
-            experiment,
-            number,
-            params,
-            folder=folder,
-            scratch=experiment.scratch(self.id),
-            attempt=claimed.attempt,
-            worker=self.id,
-            restore_from=[path for path in earlier if path.is_dir()],
-            resumed=resumed,
-        )
+        first = prepare(experiment, number, params, folder, experiment.scratch(self.id))
+        return continued(first, self.id, claimed.attempt, [path for path in earlier if path.is_dir()], resumed=resumed)
 
     # -- recording ---------------------------------------------------------------------------------------------------
 
