@@ -137,7 +137,7 @@ LANGUAGES = {
 def language_table(folder: Path, trials: int, workers: int) -> None:
     print(f"{'a no-op trial in':<24} {'bare start':>14} {'ours':>14} {'added':>12}")
     for name, (file, text, command) in LANGUAGES.items():
-        if name not in runners.RUNNERS or shutil.which(command[0]) is None:
+        if name not in runners.TABLE or shutil.which(command[0]) is None:
             continue
         path = folder / file
         path.write_text(text)

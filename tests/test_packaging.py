@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import subprocess
 import sys
@@ -84,6 +85,23 @@ def test_imports_run_one_way():
     assert not wrong
 
 
+#: The files of a family's members; what they share is in others.
+FAMILIES = {
+    "executors": ("inline", "local", "slurm"),
+    "runners": ("python", "rscript", "bash", "command", "inprocess", "debugger"),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_members_of_a_family_do_not_import_each_other(family):
+    rows = {row.__module__ for row in importlib.import_module(f"hpo.{family}").TABLE.values()}
+    members = {f"hpo.{family}.{member}" for member in FAMILIES[family]}
+    assert rows <= members
+    for member in members:
+        file = ROOT / f"{member.replace('.', '/')}.py"
+        assert not imports_of(file) & (members - {member}), member
+
+
 def test_only_the_training_room_knows_torch():
     """And the sampler that keeps Optuna's Gaussian processes, which are torch's, to one thread."""
     known = ROOT / "hpo" / "samplers" / "optuna_sampler.py"
@@ -95,7 +113,7 @@ def test_only_the_training_room_knows_torch():
 def test_the_tables_have_the_names_of_the_registry():
     assert set(executors.TABLE) == set(registry.EXECUTORS)
     assert set(samplers.TABLE) == set(registry.SAMPLERS)
-    assert set(runners.RUNNERS) == set(registry.RUNNERS)
+    assert set(runners.TABLE) == set(registry.RUNNERS)
 
 
 @pytest.mark.parametrize("name", ["models", "inputs"])

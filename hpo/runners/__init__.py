@@ -14,7 +14,7 @@ from hpo.script import Script
 from hpo.trial import Runner
 
 #: The runners by the names of `registry.RUNNERS`.
-RUNNERS: Mapping[str, Callable[[Script, Mapping[str, Any]], Runner]] = {
+TABLE: Mapping[str, Callable[[Script, Mapping[str, Any]], Runner]] = {
     "python": PythonRunner,
     "rscript": RScriptRunner,
     "bash": BashRunner,
@@ -22,11 +22,11 @@ RUNNERS: Mapping[str, Callable[[Script, Mapping[str, Any]], Runner]] = {
 }
 
 
-def create(script: Script, settings: Mapping[str, Any]) -> Runner:
-    """Return the runner for a script. settings: the resolved &control keywords.
+def create(script: Script, keywords: Mapping[str, Any]) -> Runner:
+    """Return the runner for a script. keywords: the resolved &control keywords.
 
     `isolation = none` is for Python, in the interpreter that runs us; other programs are processes anyhow.
     """
-    if settings.get("isolation") == "none" and script.runner == "python":
-        return InProcessRunner(script, settings)
-    return RUNNERS[script.runner](script, settings)
+    if keywords.get("isolation") == "none" and script.runner == "python":
+        return InProcessRunner(script, keywords)
+    return TABLE[script.runner](script, keywords)

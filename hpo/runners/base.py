@@ -46,9 +46,9 @@ class Launch:
 class IsolatedRunner(ABC):
     """Runs each attempt in a process of its own; one parent process serves all attempts of a worker."""
 
-    def __init__(self, script: Script, settings: Mapping[str, Any]) -> None:
+    def __init__(self, script: Script, keywords: Mapping[str, Any]) -> None:
         self.script = script
-        self.settings = settings
+        self.keywords = keywords
         self._launched: Launch | None = None
         self._parent: ParentConnection | None = None
         self._mark = f"runner-{os.getpid()}-{secrets.token_hex(4)}"

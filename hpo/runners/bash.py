@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from hpo.runners import environment, returned
 from hpo.runners.base import IsolatedRunner, Launch
-from hpo.runners.python import objective
 from hpo.runners.supervision import Ending, Files
 from hpo.trial import Attempt
 
-_NOTHING_SET = ": it set neither candle_value_to_return nor val_to_return"
 #: `bash -c` gives the script its own name as $0 and its arguments as $@. The value is written when the shell exits, so
 #: that `exit 0` after it was set is a success; a script with an exit trap of its own is written for at its end.
 _PROGRAM = r"""
@@ -37,7 +34,7 @@ class BashRunner(IsolatedRunner):
 
     def launch(self) -> Launch:
         """Find bash, after the modules are loaded."""
-        changes = environment.modules(self.settings)
+        changes = environment.modules(self.keywords)
         found = environment.which(["bash"], changes)
         if found is None:
             raise environment.EnvironmentFault("bash is not on PATH")
@@ -49,24 +46,19 @@ class BashRunner(IsolatedRunner):
         params = files.scratch / "params.sh"
         params.write_text(definition(attempt.params))
         own = {"HPO_BASH_PARAMS": str(params), "HPO_BASH_SOURCE": str(returned.source(self.script))}
-        arguments = environment.words(self.settings.get("extra_script_args"))
+        arguments = environment.words(self.keywords.get("extra_script_args"))
         return {"argv": [self._bash, "-c", _PROGRAM, str(self.script.path), *arguments], "own": own}
 
     def outcome(self, attempt: Attempt, files: Files, ending: Ending) -> dict[str, Any] | None:
         """What the variable held."""
         del attempt
-        return returned.outcome(returned.read(files), ending, objective(self.settings), _NOTHING_SET)
+        return returned.of_variable(files, ending, self.keywords)
 
 
 def definition(params: Mapping[str, Any]) -> str:
     """The shell function that prints the value of a parameter, for any bash there is (macOS has version 3)."""
     cases = "\n".join(
-        f"    {shlex.quote(name)}) printf '%s\\n' {shlex.quote(text(v))} ;;" for name, v in params.items()
+        f"    {shlex.quote(name)}) printf '%s\\n' {shlex.quote(returned.text(v))} ;;" for name, v in params.items()
     )
     unknown = "printf 'candle_get_param: there is no parameter named %s\\n' \"$1\" >&2; return 1"
     return f'candle_get_param() {{\n    case "$1" in\n{cases}\n    *) {unknown} ;;\n    esac\n}}\n'
-
-
-def text(value: Any) -> str:
-    """A value as a command line has it: text as it is, anything else as JSON writes it."""
-    return value if isinstance(value, str) else json.dumps(value)

@@ -10,8 +10,6 @@ from typing import Any
 from hpo.errors import did_you_mean
 from hpo.runners import environment, returned
 from hpo.runners.base import IsolatedRunner, Launch
-from hpo.runners.bash import text
-from hpo.runners.python import objective
 from hpo.runners.supervision import Ending, Files
 from hpo.trial import Attempt
 
@@ -26,25 +24,25 @@ class CommandRunner(IsolatedRunner):
 
     def launch(self) -> Launch:
         """Nothing to find but the modules; a program that is not there is told by the first trial."""
-        return Launch(changes=environment.modules(self.settings))
+        return Launch(changes=environment.modules(self.keywords))
 
     def request(self, attempt: Attempt, files: Files) -> dict[str, Any]:
         """The words of the command, or the script with its arguments."""
         del files
-        if self.settings.get("command"):
-            return {"argv": filled(self.settings["command"], attempt.params)}
-        return {"argv": [str(returned.source(self.script)), *environment.words(self.settings.get("extra_script_args"))]}
+        if self.keywords.get("command"):
+            return {"argv": filled(self.keywords["command"], attempt.params)}
+        return {"argv": [str(returned.source(self.script)), *environment.words(self.keywords.get("extra_script_args"))]}
 
     def outcome(self, attempt: Attempt, files: Files, ending: Ending) -> dict[str, Any] | None:
         """What it wrote to HPO_RESULT_FILE, else the last result that it printed."""
-        name = objective(self.settings)
+        name = returned.objective(self.keywords)
         written = returned.read(files)
         if written is not None:
             return returned.outcome(written, ending, name, "")
         output = attempt.output.read_bytes()
-        if self.settings.get("result_pattern"):
-            pattern = re.compile(self.settings["result_pattern"].encode(), re.MULTILINE)
-            missing = f": its output has nothing that matches result_pattern = {self.settings['result_pattern']}"
+        if self.keywords.get("result_pattern"):
+            pattern = re.compile(self.keywords["result_pattern"].encode(), re.MULTILINE)
+            missing = f": its output has nothing that matches result_pattern = {self.keywords['result_pattern']}"
             return returned.outcome(_last_match(pattern, output), ending, name, missing)
         missing = ": it printed no 'IMPROVE_RESULT NAME: NUMBER' and wrote nothing to HPO_RESULT_FILE"
         return returned.outcome(_scores(output), ending, name, missing)
@@ -62,7 +60,7 @@ def filled(command: str, params: Mapping[str, Any]) -> list[str]:
             return place[0][0]
         if place[1] not in params:
             raise environment.EnvironmentFault(f"command has {{{place[1]}}}, which has no value in this run")
-        return text(params[place[1]])
+        return returned.text(params[place[1]])
 
     return [_PLACE.sub(value, word) for word in shlex.split(command)]
 

@@ -11,17 +11,17 @@ from types import TracebackType
 from typing import Any
 
 from hpo.runners import bootstrap
-from hpo.runners.python import program
+from hpo.runners.program import program
 from hpo.script import Script
 from hpo.trial import Attempt, Failure
 
 
-def debug(script: Script, settings: Mapping[str, Any], attempt: Attempt) -> int:
+def debug(script: Script, keywords: Mapping[str, Any], attempt: Attempt) -> int:
     """Run one attempt of a Python script here; return 0, or 1 after the debugger was left at the exception.
 
     Files and lines are the user's own, also where the code is the snapshot's. Output goes to the terminal only.
     """
-    runnable = bootstrap.Program(program(script, settings))
+    runnable = bootstrap.Program(program(script, keywords))
     os.environ.update(attempt.env)
     os.chdir(attempt.folder)
     runnable.install()

@@ -101,21 +101,21 @@ def words(value: str | Sequence[str] | None, separator: str | None = None) -> li
     return [str(part) for part in value]
 
 
-def modules(settings: Mapping[str, Any], *keywords: str) -> Changes:
+def modules(keywords: Mapping[str, Any], *further: str) -> Changes:
     """What the modules of `supp_modules` and of further keywords change, in this order."""
-    names = [name for keyword in ("supp_modules", *keywords) for name in words(settings.get(keyword))]
+    names = [name for keyword in ("supp_modules", *further) for name in words(keywords.get(keyword))]
     return load_modules(tuple(names))
 
 
-def python(settings: Mapping[str, Any]) -> tuple[str, Changes]:
+def python(keywords: Mapping[str, Any]) -> tuple[str, Changes]:
     """The Python for a script, and the changes to its environment. Raises `EnvironmentFault` when it is not there."""
-    changes = modules(settings, "exec_python_module")
-    if settings.get("python_bin_path"):
-        return _chosen_python(Path(settings["python_bin_path"]).expanduser(), changes)
-    if settings.get("exec_python_module"):
+    changes = modules(keywords, "exec_python_module")
+    if keywords.get("python_bin_path"):
+        return _chosen_python(Path(keywords["python_bin_path"]).expanduser(), changes)
+    if keywords.get("exec_python_module"):
         found = which(("python3", "python"), changes)
         if found is None:
-            raise EnvironmentFault(f"exec_python_module = {settings['exec_python_module']} brings no Python")
+            raise EnvironmentFault(f"exec_python_module = {keywords['exec_python_module']} brings no Python")
         return found, {**changes, **dict.fromkeys(_OUR_PYTHON_S)}
     return sys.executable, changes
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from hpo.runners import bootstrap
 from hpo.runners.output import shorten
-from hpo.runners.python import program
+from hpo.runners.program import program
 from hpo.runners.reports import ReportTail
 from hpo.runners.supervision import Files
 from hpo.script import Script
@@ -24,8 +24,8 @@ class InProcessRunner:
     over.
     """
 
-    def __init__(self, script: Script, settings: Mapping[str, Any]) -> None:
-        self._program = bootstrap.Program(program(script, settings))
+    def __init__(self, script: Script, keywords: Mapping[str, Any]) -> None:
+        self._program = bootstrap.Program(program(script, keywords))
         self._installed = False
 
     def run(self, attempt: Attempt, watch: Watch) -> Result:

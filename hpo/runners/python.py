@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from typing import Any
 
 from hpo.runners import environment
 from hpo.runners.base import IsolatedRunner, Launch
+from hpo.runners.program import program
 from hpo.runners.supervision import Files
 from hpo.script import Script
 from hpo.trial import Attempt
@@ -21,31 +20,14 @@ class PythonRunner(IsolatedRunner):
 
     def launch(self) -> Launch:
         """The parent runs in the script's own interpreter, which need not have our package."""
-        interpreter, changes = environment.python(self.settings)
-        setup = {**program(self.script, self.settings), "preload": preload(self.script)}
+        interpreter, changes = environment.python(self.keywords)
+        setup = {**program(self.script, self.keywords), "preload": preload(self.script)}
         return Launch([interpreter], setup, changes, parent_changes=changes)
 
     def request(self, attempt: Attempt, files: Files) -> dict[str, Any]:
         """What `bootstrap.py` needs for one trial."""
         del files
         return {"params": dict(attempt.params), "seed": attempt.rng_seed, "nthreads": attempt.nthreads}
-
-
-def program(script: Script, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What `bootstrap.Program` needs."""
-    return {
-        "script": str(script.path.absolute()),
-        "form": script.form,
-        "snapshot": {str(original): str(copy) for original, copy in script.snapshot.items()},
-        "path": environment.words(settings.get("supp_pythonpath"), os.pathsep),
-        "argv": environment.words(settings.get("extra_script_args")),
-        "objective": objective(settings),
-    }
-
-
-def objective(settings: Mapping[str, Any]) -> str:
-    """The name under which a dictionary or a history holds the value; of several objectives the first."""
-    return environment.words(settings.get("objective") or "val_loss")[0]
 
 
 def preload(script: Script) -> list[str]:

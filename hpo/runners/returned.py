@@ -1,12 +1,13 @@
-"""Scripts that leave their value as text, in a file: R, bash, and any other program."""
+"""Values as text: how a program gets those of its parameters, and leaves its own in a file."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hpo.runners import bootstrap
+from hpo.runners import bootstrap, environment
 from hpo.runners.supervision import Ending, Files
 from hpo.script import Script
 
@@ -50,6 +51,22 @@ def outcome(returned: Any, ending: Ending, objective: str, missing: str) -> dict
     except bootstrap.NoResult as nothing:
         return {"failure": nothing.failure}
     return {"value": value, "metrics": metrics, "notes": notes}
+
+
+def of_variable(files: Files, ending: Ending, keywords: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Judge what a script left in the variable that is for it, as `outcome` does."""
+    missing = ": it set neither candle_value_to_return nor val_to_return"
+    return outcome(read(files), ending, objective(keywords), missing)
+
+
+def objective(keywords: Mapping[str, Any]) -> str:
+    """The name under which a dictionary or a history holds the value; of several objectives the first."""
+    return environment.words(keywords.get("objective") or "val_loss")[0]
+
+
+def text(value: Any) -> str:
+    """A value as a command line has it: text as it is, anything else as JSON writes it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _number(text: str) -> Any:

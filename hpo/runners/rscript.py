@@ -10,21 +10,19 @@ from typing import Any
 
 from hpo.runners import environment, returned
 from hpo.runners.base import IsolatedRunner, Launch
-from hpo.runners.python import objective
 from hpo.runners.supervision import Ending, Files
 from hpo.trial import Attempt
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.R")
-_NOTHING_SET = ": it set neither candle_value_to_return nor val_to_return"
 
 
-def rscript(settings: Mapping[str, Any]) -> tuple[str, environment.Changes]:
+def rscript(keywords: Mapping[str, Any]) -> tuple[str, environment.Changes]:
     """The Rscript for a script, and the changes to its environment. Raises `EnvironmentFault` when it is not there."""
-    changes = environment.modules(settings, "exec_r_module")
+    changes = environment.modules(keywords, "exec_r_module")
     found = environment.which(["Rscript"], changes)
     if found is None:
         raise environment.EnvironmentFault("Rscript is not on PATH: install R, or name its module in exec_r_module")
-    folders = environment.words(settings.get("supp_r_libs"), os.pathsep)
+    folders = environment.words(keywords.get("supp_r_libs"), os.pathsep)
     if folders:
         before = environment.applied(changes).get("R_LIBS")
         changes = {**changes, "R_LIBS": os.pathsep.join([*folders, *([before] if before else [])])}
@@ -38,7 +36,7 @@ class RScriptRunner(IsolatedRunner):
 
     def launch(self) -> Launch:
         """Find Rscript, after the modules are loaded."""
-        self._rscript, changes = rscript(self.settings)
+        self._rscript, changes = rscript(self.keywords)
         return Launch(changes=changes)
 
     def request(self, attempt: Attempt, files: Files) -> dict[str, Any]:
@@ -51,10 +49,10 @@ class RScriptRunner(IsolatedRunner):
             "HPO_R_OUTCOME": str(files.outcome),
             "HPO_R_SEED": str(attempt.rng_seed % 2**31),
         }
-        arguments = environment.words(self.settings.get("extra_script_args"))
+        arguments = environment.words(self.keywords.get("extra_script_args"))
         return {"argv": [self._rscript, str(BOOTSTRAP), *arguments], "own": own}
 
     def outcome(self, attempt: Attempt, files: Files, ending: Ending) -> dict[str, Any] | None:
         """What the variable held."""
         del attempt
-        return returned.outcome(returned.read(files), ending, objective(self.settings), _NOTHING_SET)
+        return returned.of_variable(files, ending, self.keywords)

@@ -27,7 +27,6 @@ COOPERATION = 20.0
 SAVE_GRACE = 10.0
 END_GRACE = 5.0
 LAST_GRACE = 2.0
-LAST_GRACE = 2.0
 #: Seconds that the parent may take to import packages.
 PRELOAD_LIMIT = 600.0
 #: Seconds after SIGKILL for which the parent's word is waited for: then it is stuck itself.

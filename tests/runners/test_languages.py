@@ -69,7 +69,7 @@ def run_with_params_file(bench: Bench, script: Any, params: dict[str, Any], **se
 
 
 def test_the_table_of_runners_has_the_registered_names() -> None:
-    assert tuple(runners.RUNNERS) == registry.RUNNERS
+    assert tuple(runners.TABLE) == registry.RUNNERS
 
 
 def sentence(result: Result) -> str:
