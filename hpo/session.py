@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -17,7 +18,7 @@ from hpo.errors import SchedulerError, UsageError
 from hpo.executors import Executor, slurm
 from hpo.experiment import UNLIMITED, Experiment
 from hpo.liveness import Liveness, Vitality
-from hpo.results.overview import best_words
+from hpo.results.overview import print_summary
 from hpo.results.progress import Progress
 from hpo.results.view import View
 from hpo.slurm import place
@@ -26,8 +27,6 @@ from hpo.worker.loop import Worker
 
 #: Exit codes of a search that a signal ended.
 INTERRUPTED, TERMINATED = 130, 143
-#: Failed trials that the closing summary names.
-MOST_FAILED = 5
 #: Seconds that `cancel` waits for the workers.
 CANCEL_PATIENCE = 60.0
 #: Seconds that `--detach` waits for the first worker to begin.
@@ -72,13 +71,50 @@ def end_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-def conduct(experiment: Experiment, executor_name: str, *, workers: int | None = None, quiet: bool = False) -> int:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a command goes on when workers have been asked for.
+
+    detach: leave them behind. wait: stay until jobs of a scheduler are done, too. parsable: print the name of the
+    experiment and the numbers of its jobs, and nothing else.
+    """
+
+    detach: bool = False
+    wait: bool = False
+    parsable: bool = False
+
+
+def begin(experiment: Experiment, executor: str, manner: Manner, *, workers: int | None = None) -> int:
     """Run the trials that are left with `workers` (else the experiment's number of them); return the exit code."""
+    if executors.TABLE[executor].queued:
+        return _submit(experiment, executor, manner)
+    if manner.parsable:
+        say(experiment.name)
+    count = workers or worker_count(experiment)
+    return (_detach if manner.detach else _conduct)(experiment, executor, manner, count)
+
+
+def say(text: str) -> None:
+    """Print a line; if nobody reads any more the experiment is run all the same."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def refuse_to_detach(executor: str) -> None:
+    """Raises `UsageError` where the worker would be in this very process."""
+    if executors.TABLE[executor].in_process:
+        raise UsageError(f"--detach needs worker processes, and executor = {executor} has none: leave out one of them")
+
+
+def _conduct(experiment: Experiment, executor_name: str, manner: Manner, workers: int) -> int:
+    """Run the trials, and stay until the end."""
     executor = executors.create(executor_name, Worker)
     signals = Signals(executor, experiment)
     with signals.caught():
-        executor.start(experiment, workers or worker_count(experiment))
-        return _tend(experiment, executor, signals, quiet=quiet)
+        executor.start(experiment, workers)
+        return _tend(experiment, executor, signals, quiet=manner.parsable)
 
 
 def _tend(experiment: Experiment, executor: Executor, signals: Signals, *, quiet: bool) -> int:
@@ -89,13 +125,13 @@ def _tend(experiment: Experiment, executor: Executor, signals: Signals, *, quiet
     view = View(experiment)
     if not quiet:
         print_summary(view)
-    if signals.code is not None and isinstance(executor, slurm.SlurmExecutor):
+    if signals.code is not None and executor.queued:
         print(f"no longer waited for; the jobs go on, and 'hpo cancel {experiment.name}' ends them", file=sys.stderr)
     return signals.code or exit_code(view)
 
 
 def resume(
-    experiment: Experiment, *, retry_failed: bool, detached: bool, limits: Mapping[str, Any] | None = None
+    experiment: Experiment, manner: Manner, *, retry_failed: bool = False, limits: Mapping[str, Any] | None = None
 ) -> int:
     """Run what is left, after any request to stop; with `retry_failed` the failed trials too.
 
@@ -103,36 +139,40 @@ def resume(
     """
     if limits:
         experiment.request_limits(limits)
-    view = View(experiment)
     if retry_failed:
-        experiment.request_retry(view.failed_attempts())
-        view = View(experiment)
-    left = view.uncommitted
-    if not left:
-        print(f"{experiment.name}: nothing is left, all {experiment.budget} trials are done")
-        return 0
-    seconds = experiment.seconds_left
-    if seconds is not None and seconds <= 0:
-        name, hours = experiment.name, experiment.max_hours
-        print(f"{name}: max_hours = {hours} is over; a larger one goes on: hpo resume {name} max_hours=…")
+        experiment.request_retry(View(experiment).failed_attempts())
+    view = View(experiment)
+    if nothing := _why_nothing_is_left(view):
+        say(experiment.name if manner.parsable else nothing)
         return 0
     executor = _where(experiment)
-    if detached and executor == "inline":
-        raise UsageError(f"{experiment.name} runs in the process that starts it (executor = inline): no --detach")
+    if manner.detach:
+        refuse_to_detach(executor)
     experiment.request_resume()
     _tell_changes(experiment)
-    if experiment.budget != UNLIMITED:
-        print(f"{experiment.name}: {left} of {experiment.budget} trials are left", flush=True)
-    if executor == "slurm":
-        return submit(experiment)
-    busy = _busy(view)
-    workers = worker_count(experiment) - busy
-    if workers <= 0:
-        print(f"{busy} workers have them already: 'hpo status {experiment.name} --watch' follows them")
-        return 0
-    if detached:
-        return detach(experiment, executor, workers=workers)
-    return conduct(experiment, executor, workers=workers)
+    if experiment.budget != UNLIMITED and not manner.parsable:
+        say(f"{experiment.name}: {view.uncommitted} of {experiment.budget} trials are left")
+    workers = None
+    if not executors.TABLE[executor].queued:
+        busy = _busy(view)
+        workers = worker_count(experiment) - busy
+        if workers <= 0:
+            following = f"{busy} workers have them already: 'hpo status {experiment.name} --watch' follows them"
+            say(experiment.name if manner.parsable else following)
+            return 0
+    return begin(experiment, executor, manner, workers=workers)
+
+
+def _why_nothing_is_left(view: View) -> str:
+    """A sentence when there is nothing to go on with; else ""."""
+    experiment = view.experiment
+    if not view.uncommitted:
+        return f"{experiment.name}: nothing is left, all {experiment.budget} trials are done"
+    seconds = experiment.seconds_left
+    if seconds is None or seconds > 0:
+        return ""
+    name, hours = experiment.name, experiment.max_hours
+    return f"{name}: max_hours = {hours} is over; a larger one goes on: hpo resume {name} max_hours=…"
 
 
 def _where(experiment: Experiment) -> str:
@@ -164,29 +204,33 @@ def _tell_changes(experiment: Experiment) -> None:
         print("note: 'hpo submit-job' makes an experiment of the files as they are", file=sys.stderr)
 
 
-def submit(experiment: Experiment, *, wait: bool = False, parsable: bool = False) -> int:
-    """Hand the trials that are left to Slurm, and print the numbers of the new jobs; `wait`: until all is done.
+def _submit(experiment: Experiment, executor_name: str, manner: Manner) -> int:
+    """Hand the trials that are left to the scheduler, and print the numbers of the new jobs.
 
     Raises `SchedulerError`, after the numbers of those that were submitted.
     """
-    executor = executors.create("slurm", Worker)
+    executor = executors.create(executor_name, Worker)
     before = set(slurm.ids(experiment))
     try:
         executor.start(experiment, min(worker_count(experiment), View(experiment).uncommitted))
     finally:
         numbers = ",".join(number for number in slurm.ids(experiment) if number not in before)
-        if numbers or parsable:
-            print(f"{experiment.name};{numbers}" if parsable else f"JOB_ID={numbers}", flush=True)
-    if not numbers and not parsable:
+        if numbers or manner.parsable:
+            print(f"{experiment.name};{numbers}" if manner.parsable else f"JOB_ID={numbers}", flush=True)
+    if not numbers and not manner.parsable:
         there = sorted({seen.name.partition("_")[0] for seen in slurm.active(experiment)}, key=int)
         print(f"its jobs are there already: {', '.join(there)}; 'hpo cancel {experiment.name}' ends them")
-    if wait:
+    if manner.wait:
         signals = Signals(executor, experiment)
         with signals.caught():
-            return _tend(experiment, executor, signals, quiet=parsable)
-    if not parsable:
-        print(f"follow it with  hpo status {experiment.name} --watch\nend it with     hpo cancel {experiment.name}")
+            return _tend(experiment, executor, signals, quiet=manner.parsable)
+    if not manner.parsable:
+        _tell_how_to_follow(experiment)
     return 0
+
+
+def _tell_how_to_follow(experiment: Experiment) -> None:
+    print(f"follow it with  hpo status {experiment.name} --watch\nend it with     hpo cancel {experiment.name}")
 
 
 def cancel(experiment: Experiment) -> int:
@@ -236,18 +280,17 @@ def _end_idle_jobs(experiment: Experiment) -> int:
     return 0
 
 
-def detach(experiment: Experiment, executor_name: str, *, workers: int | None = None, quiet: bool = False) -> int:
+def _detach(experiment: Experiment, executor_name: str, manner: Manner, workers: int) -> int:
     """Start the workers, leave them behind, and say how to follow them."""
     executor = executors.create(executor_name, Worker, detach=True)
     before = len(os.listdir(experiment.workers))
-    executor.start(experiment, workers or worker_count(experiment))
+    executor.start(experiment, workers)
     end = time.monotonic() + BEGIN_PATIENCE  # who looks at the status next shall see a search that runs
     while executor.alive() and len(os.listdir(experiment.workers)) == before and time.monotonic() < end:
         time.sleep(0.02)
-    if quiet:
-        return 0
-    print(f"{experiment.name} runs in the background: {experiment.folder}")
-    print(f"follow it with  hpo status {experiment.name} --watch\nend it with     hpo cancel {experiment.name}")
+    if not manner.parsable:
+        print(f"{experiment.name} runs in the background: {experiment.folder}")
+        _tell_how_to_follow(experiment)
     return 0
 
 
@@ -267,61 +310,3 @@ def exit_code(view: View) -> int:
             stop = view.experiment.stop()
             return INTERRUPTED if stop is not None and stop.kill else 1
     return 1
-
-
-def print_summary(view: View) -> None:
-    """How it ended, the best set, where the results lie, what to do next: to standard output."""
-    experiment = view.experiment
-    state = view.experiment_state()
-    counts = ", ".join(f"{count} {what.value}" for what in State if (count := view.counts[what]))
-    print(f"\n{experiment.name} {state}: {view.total} trials, {counts}")
-    if (best := best_words(view)) is not None:
-        print(f"best      {best}")
-    for remark in view.remarks():
-        print(f"note      {remark}")
-    _print_failed(view)
-    stop = experiment.stop()
-    if stop is not None and (state == "stopped" or stop.finished):
-        print(f"{state:<9} {stop.reason}")
-        if not stop.kill:
-            _print_traceback(view)
-    print(f"results   {_short(experiment)}/run/<id>/")
-    if state == "stopped" and stop is not None and not stop.kill:
-        _print_failed_alike(view)
-    elif state in ("interrupted", "stopped"):
-        print(f"next      hpo resume {experiment.name}              run what is left")
-    elif state == "running":
-        print(f"next      hpo status {experiment.name} --watch      other workers have the rest")
-    elif best is not None:
-        print(f"next      hpo best {experiment.name}                the best set as an &default_model section")
-        print(f"          hpo aggregate-results {experiment.name}   all trials as candle_results.csv")
-
-
-def _print_failed(view: View) -> None:
-    failed = [row for row in view.rows() if row.state is State.FAILED] if view.counts[State.FAILED] else []
-    for row in failed[:MOST_FAILED]:
-        print(f"failed    {row.id}: {row.reason}")
-    if len(failed) > MOST_FAILED:
-        print(f"          and {len(failed) - MOST_FAILED} more: hpo status {view.experiment.name}")
-
-
-def _print_failed_alike(view: View) -> None:
-    name = view.experiment.name
-    first = next((row for row in view.rows() if row.state is State.FAILED), None)
-    if first is not None:
-        print(f"next      hpo rerun {name} {first.id} --pdb   the debugger, where it fails")
-    print("          mend the script, and submit it again: this experiment keeps the copy that fails")
-    print(f"          hpo resume {name}              run what is left all the same")
-
-
-def _print_traceback(view: View) -> None:
-    """The traceback that ended the experiment, once."""
-    row = next((row for row in view.rows() if row.state is State.FAILED), None)
-    if row is not None and (text := view.traceback(row.number)):
-        print(text.rstrip(), file=sys.stderr)
-
-
-def _short(experiment: Experiment) -> str:
-    """The folder as the user would type it."""
-    relative = os.path.relpath(experiment.folder)
-    return str(experiment.folder) if relative.startswith("..") else relative

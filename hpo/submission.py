@@ -10,9 +10,11 @@ from pathlib import Path
 from hpo import checks, session, single
 from hpo.creation import create
 from hpo.errors import Complaint, InputError, SchedulerError, UsageError
+from hpo.executors import TABLE
 from hpo.experiment import Experiment
 from hpo.restart import experiment_of
 from hpo.search.plan import Search
+from hpo.session import Manner
 from hpo.slurm import commands, request
 
 
@@ -26,45 +28,43 @@ class Submission:
         if self.checked.destination.why:
             print(self.checked.destination.why, file=sys.stderr)
 
-    def run(self, *, dry_run: bool, detach: bool, parsable: bool, wait: bool = False) -> int:
+    def run(self, manner: Manner, *, dry_run: bool) -> int:
         """Carry it out; return the exit code."""
-        inputfile = self.checked.inputfile
-        executor = self.checked.destination.executor
-        if detach and executor == "inline":
-            raise UsageError("--detach needs worker processes: leave out --executor inline")
+        inputfile, executor = self.checked.inputfile, self.checked.destination.executor
+        if manner.detach:
+            session.refuse_to_detach(executor)
         if dry_run or inputfile.dry_run:
             checks.describe(self.checked)
             return 0
         if inputfile.single_run:
+            _refuse_for_a_single_run(manner)
             return single.run(inputfile, self.checked.analysis.script)
         files = self.checked.analysis.files
         if inputfile.control["restart_from_exp"]:
-            return session.resume(experiment_of(inputfile, files), retry_failed=False, detached=detach)
+            return session.resume(experiment_of(inputfile, files), manner)
         assert self.checked.search is not None  # or a mistake would have been raised
         experiment = create(inputfile, self.checked.analysis.script, files, self.checked.search)
-        workers = session.worker_count(experiment)
-        if executor == "slurm":
-            if not parsable:
-                trials = _trials(self.checked.search, experiment)
-                _say(f"{experiment.name}: {trials}, {workers} at a time, as jobs of Slurm")
-            return session.submit(experiment, wait=wait, parsable=parsable)
-        if parsable:
-            _say(experiment.name)
-        else:
-            plural = "s" if workers > 1 else ""
-            trials = _trials(self.checked.search, experiment)
-            _say(f"{experiment.name}: {trials}, {workers} local worker{plural}")
-        if detach:
-            return session.detach(experiment, executor, quiet=parsable)
-        return session.conduct(experiment, executor, quiet=parsable)
+        if not manner.parsable:
+            session.say(
+                f"{experiment.name}: {_trials(self.checked.search, experiment)}, {_at_a_time(experiment, executor)}"
+            )
+        return session.begin(experiment, executor, manner)
 
 
-def _say(text: str) -> None:
-    """Print a line; if nobody reads any more the experiment is run all the same."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _refuse_for_a_single_run(manner: Manner) -> None:
+    """Raises `UsageError` for what only a search has."""
+    options = [f"--{name}" for name in ("detach", "wait", "parsable") if getattr(manner, name)]
+    if options:
+        raise UsageError(
+            f"this is a single run (run_workflow = 0), which stays here: leave out {' and '.join(options)}"
+        )
+
+
+def _at_a_time(experiment: Experiment, executor: str) -> str:
+    workers = session.worker_count(experiment)
+    if TABLE[executor].queued:
+        return f"{workers} at a time, as jobs of Slurm"
+    return f"{workers} local worker{'s' if workers > 1 else ''}"
 
 
 def _trials(search: Search, experiment: Experiment) -> str:

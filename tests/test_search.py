@@ -363,6 +363,21 @@ def test_a_dry_run_makes_nothing(tmp_path):
     assert not (tmp_path / "experiments").exists()
 
 
+@pytest.mark.parametrize("option", ["--detach", "--wait", "--parsable"])
+def test_a_single_run_refuses_what_only_a_search_has(tmp_path, option):
+    write_input(tmp_path, SQUARE, "x = [1, 2]", control="  run_workflow = 0", defaults="  x = 5")
+    done = hpo("submit-job", "model.in", option, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"this is a single run (run_workflow = 0), which stays here: leave out {option}" in done.stderr
+
+
+def test_parsable_prints_the_name_alone_of_what_is_resumed_too(tmp_path):
+    write_input(tmp_path, SQUARE, "x = [1, 2]")
+    hpo("submit-job", "model.in", cwd=tmp_path)
+    write_input(tmp_path, SQUARE, "x = [1, 2]", control="  restart_from_exp = X000")
+    assert hpo("submit-job", "model.in", "--parsable", cwd=tmp_path).stdout == "X000\n"
+
+
 def test_parsable_prints_the_name_alone(tmp_path):
     write_input(tmp_path, SQUARE, "x = [1, 2, 3]")
     assert hpo("submit-job", "model.in", "--parsable", cwd=tmp_path).stdout == "X000\n"

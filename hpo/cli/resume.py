@@ -21,11 +21,11 @@ def run(args: argparse.Namespace) -> int:
     """Resume; 0 with nothing left, else as `submit-job`."""
     from hpo.experiment import find
     from hpo.search.limits import read_limits
-    from hpo.session import resume
+    from hpo.session import Manner, resume
 
     names = [word for word in args.words if "=" not in word]
     if len(names) > 1:
         raise UsageError(f"expected one experiment, but there are {len(names)}: {' '.join(names)}")
     experiment = find(names[0] if names else None)
     limits = read_limits(experiment, [word for word in args.words if "=" in word])
-    return resume(experiment, retry_failed=args.retry_failed, detached=args.detach, limits=limits)
+    return resume(experiment, Manner(detach=args.detach), retry_failed=args.retry_failed, limits=limits)

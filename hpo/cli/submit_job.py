@@ -22,8 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Submit; 0, or as docs/commands.md says."""
+    from hpo.session import Manner
     from hpo.submission import Submission
 
     overrides = [*args.overrides, *([f"control.executor={args.executor}"] if args.executor else [])]
     submission = Submission(args.file, overrides)
-    return submission.run(dry_run=args.dry_run, detach=args.detach, parsable=args.parsable, wait=args.wait)
+    manner = Manner(detach=args.detach, wait=args.wait, parsable=args.parsable)
+    return submission.run(manner, dry_run=args.dry_run)

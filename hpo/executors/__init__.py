@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from hpo.executors.base import Executor, MakeWorker
 from hpo.executors.inline import InlineExecutor
 from hpo.executors.local import LocalExecutor
 from hpo.executors.slurm import SlurmExecutor
 
-
-class _Make(Protocol):
-    def __call__(self, make_worker: MakeWorker, *, detach: bool = ...) -> Executor: ...
-
-
-TABLE: Mapping[str, _Make] = {
+TABLE: Mapping[str, type[Executor]] = {
     "inline": InlineExecutor,
     "local": LocalExecutor,
     "slurm": SlurmExecutor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from hpo.experiment import Experiment
 
@@ -25,7 +25,18 @@ MakeWorker = Callable[[Experiment, str], Running]
 
 
 class Executor(Protocol):
-    """Where the workers of one experiment run. `hpo.executors.TABLE` has a row for each."""
+    """Where the workers of one experiment run. `hpo.executors.TABLE` has a row for each.
+
+    in_process: the worker is in the process that starts it, which therefore cannot leave it behind.
+    queued: the workers are jobs that wait at a scheduler, and nobody needs to stay with them.
+    """
+
+    in_process: ClassVar[bool]
+    queued: ClassVar[bool]
+
+    def __init__(self, make_worker: MakeWorker, *, detach: bool = False) -> None:
+        """detach: the workers shall outlive this process."""
+        ...
 
     def start(self, experiment: Experiment, count: int) -> None:
         """Begin `count` workers."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from hpo.executors.base import MakeWorker, Running
 from hpo.experiment import Experiment
 
 
 class InlineExecutor:
     """Runs the loop itself, whatever number of workers is asked for: `alive` returns when it has ended."""
+
+    in_process: ClassVar = True
+    queued: ClassVar = False
 
     def __init__(self, make_worker: MakeWorker, *, detach: bool = False) -> None:
         del detach  # the command line refuses it for this executor

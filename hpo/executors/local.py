@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, ClassVar
 
 from hpo import processes
 from hpo.errors import HpoError, InternalError, RunError, StorageError
@@ -36,6 +36,9 @@ class LocalExecutor:
 
     They die with this process, whatever kills it, unless `detach` is set.
     """
+
+    in_process: ClassVar = False
+    queued: ClassVar = False
 
     def __init__(self, make_worker: MakeWorker, *, detach: bool = False) -> None:
         del make_worker  # the processes make their own: `python -m hpo.worker`

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from hpo import liveness
 from hpo.errors import SchedulerError, StorageError
@@ -25,6 +26,9 @@ _LOOK_EVERY = 2.0
 
 class SlurmExecutor:
     """Submits arrays of `hpo.worker.task`; nothing runs on this machine."""
+
+    in_process: ClassVar = False
+    queued: ClassVar = True
 
     def __init__(self, make_worker: MakeWorker, *, detach: bool = False) -> None:
         del make_worker, detach  # the jobs make their own, and need nobody to stay

@@ -57,7 +57,7 @@ class Keyword:
 
 WORKFLOW = types.choice(*registry.WORKFLOWS, older={"upf": "grid", "mlrMBO": "bayesian"})
 SAMPLER = types.choice("auto", *registry.SAMPLERS)
-EXECUTOR = types.choice("auto", "inline", "local", "slurm", "pbs")
+EXECUTOR = types.choice("auto", *registry.EXECUTORS, "pbs")
 RUNNER = types.choice("auto", *registry.RUNNERS)
 PRUNER = types.choice("none", *registry.PRUNERS)
 

@@ -1,24 +1,26 @@
-"""What `hpo status`, `list`, `show` and `best` print for people."""
+"""What `hpo status`, `list`, `show` and `best` print for people, and a search at its end."""
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from hpo.experiment import Experiment
 from hpo.results.progress import assignments, duration
 from hpo.results.view import View, last_lines
 from hpo.trial import State
 
-#: Rows of one kind that are listed.
-MOST = 20
+#: Rows of one kind that are listed; failed trials at the end of a search.
+MOST, MOST_IN_SUMMARY = 20, 5
 
 
 def print_status(view: View) -> None:
     """Counts, running trials and where, failures, the best so far, time left."""
     experiment = view.experiment
-    counts = ", ".join(f"{count} {state.value}" for state in State if (count := view.counts[state]))
-    print(f"{experiment.name}  {view.experiment_state()}  {view.finished}/{view.total} done: {counts}")
+    print(f"{experiment.name}  {view.experiment_state()}  {view.finished}/{view.total} done: {_counts(view)}")
     stop = experiment.stop()
     if stop is not None:
         print(f"  stopped: {stop.reason}")
@@ -28,7 +30,8 @@ def print_status(view: View) -> None:
         print(f"  note     {remark}")
     _print_jobs(view)
     _print_running(view)
-    _print_failed(view)
+    for failed in _failed(view, MOST):
+        print(f"  failed   {failed}")
     if view.counts[State.RUNNING] and (left := view.seconds_left()) is not None:
         print(f"  about {duration(left)} left")
     print(f"  {experiment.folder}")
@@ -72,20 +75,71 @@ def _print_running(view: View) -> None:
         step = f"  step {attempt.reports[-1][0]}: {attempt.reports[-1][1]:.6g}" if attempt and attempt.reports else ""
         place = f"{worker.get('host', '?')}:{worker.get('pid', '?')}"
         print(f"  running  {view.experiment.space.trial_id(record.number)}  on {place}{since}{step}")
-    _print_more(len(running))
+    if len(running) > MOST:
+        print(f"           and {len(running) - MOST} more")
 
 
-def _print_failed(view: View) -> None:
-    if view.counts[State.FAILED]:
-        failed = [row for row in view.rows() if row.state is State.FAILED]
-        for row in failed[:MOST]:
-            print(f"  failed   {row.id}  {row.reason}")
-        _print_more(len(failed))
+def _counts(view: View) -> str:
+    return ", ".join(f"{count} {state.value}" for state in State if (count := view.counts[state]))
 
 
-def _print_more(count: int) -> None:
-    if count > MOST:
-        print(f"           and {count - MOST} more")
+def _failed(view: View, most: int) -> list[str]:
+    """The failed trials and why, and how many more there are than `most`."""
+    failed = [row for row in view.rows() if row.state is State.FAILED] if view.counts[State.FAILED] else []
+    more = (
+        [f"and {len(failed) - most} more: hpo aggregate-results {view.experiment.name}"] if len(failed) > most else []
+    )
+    return [f"{row.id}: {row.reason}" for row in failed[:most]] + more
+
+
+def print_summary(view: View) -> None:
+    """How a search ended, the best set, where the results lie, what to do next: to standard output."""
+    experiment = view.experiment
+    state = view.experiment_state()
+    print(f"\n{experiment.name} {state}: {view.total} trials, {_counts(view)}")
+    if (best := best_words(view)) is not None:
+        print(f"best      {best}")
+    for remark in view.remarks():
+        print(f"note      {remark}")
+    for failed in _failed(view, MOST_IN_SUMMARY):
+        print(f"failed    {failed}")
+    stop = experiment.stop()
+    if stop is not None and (state == "stopped" or stop.finished):
+        print(f"{state:<9} {stop.reason}")
+        if not stop.kill:
+            _print_traceback(view)
+    print(f"results   {_short(experiment)}/run/<id>/")
+    if state == "stopped" and stop is not None and not stop.kill:
+        _print_failed_alike(view)
+    elif state in ("interrupted", "stopped"):
+        print(f"next      hpo resume {experiment.name}              run what is left")
+    elif state == "running":
+        print(f"next      hpo status {experiment.name} --watch      other workers have the rest")
+    elif best is not None:
+        print(f"next      hpo best {experiment.name}                the best set as an &default_model section")
+        print(f"          hpo aggregate-results {experiment.name}   all trials as candle_results.csv")
+
+
+def _print_failed_alike(view: View) -> None:
+    name = view.experiment.name
+    first = next((row for row in view.rows() if row.state is State.FAILED), None)
+    if first is not None:
+        print(f"next      hpo rerun {name} {first.id} --pdb   the debugger, where it fails")
+    print("          mend the script, and submit it again: this experiment keeps the copy that fails")
+    print(f"          hpo resume {name}              run what is left all the same")
+
+
+def _print_traceback(view: View) -> None:
+    """The traceback that ended the experiment, once."""
+    row = next((row for row in view.rows() if row.state is State.FAILED), None)
+    if row is not None and (text := view.traceback(row.number)):
+        print(text.rstrip(), file=sys.stderr)
+
+
+def _short(experiment: Experiment) -> str:
+    """The folder as the user would type it."""
+    relative = os.path.relpath(experiment.folder)
+    return str(experiment.folder) if relative.startswith("..") else relative
 
 
 def print_list(summaries: Sequence[dict[str, Any]], created: Sequence[float]) -> None:
