@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,11 @@ def on_terminal(folder: Path, *shown: str, **variables: str) -> str:
     process = subprocess.Popen(command, cwd=folder, env=given, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     seen = b""
+    end = time.monotonic() + 120
     while True:
+        if not select.select([ours], [], [], max(0.0, end - time.monotonic()))[0]:
+            process.kill()
+            break
         try:
             part = os.read(ours, 4096)
         except OSError:  # the other side is closed

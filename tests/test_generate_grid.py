@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -190,9 +189,7 @@ def test_a_million_points_are_streamed() -> None:
         "main(['generate-grid', \"['a', np.arange(1000)]\", \"['b', range(1000)]\"]);"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
-    begin = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert time.monotonic() - begin < 10
     assert int(done.stdout) < 150_000  # kB; NumPy alone takes a third of it
     with Path("hyperparameter_grid.txt").open() as file:
         assert sum(1 for _ in file) == 1_000_000

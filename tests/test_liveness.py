@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from support import wait_for
 
 from hpo import liveness, processes
 from hpo.liveness import HEARTBEAT_LIMIT, STOPPED_LIMIT, Heartbeat, Identity, Liveness, Vitality
@@ -81,7 +81,7 @@ class TestOnThisHost:
     def test_a_gone_process_is_dead(self, tmp_path, clock, sleeper):
         identity = identity_of(sleeper.pid)
         sleeper.kill()
-        sleeper.wait()
+        sleeper.wait(timeout=60)
         assert judge(tmp_path, identity, clock).of(identity.id) is Vitality.DEAD
 
     def test_a_zombie_is_dead(self, tmp_path, clock, sleeper):
@@ -98,26 +98,23 @@ class TestOnThisHost:
         identity = identity_of(sleeper.pid)
         reader = judge(tmp_path, identity, clock)
         sleeper.send_signal(signal.SIGSTOP)
-        while not processes.is_stopped(sleeper.pid):
-            time.sleep(0.01)
+        wait_for(lambda: processes.is_stopped(sleeper.pid))
         assert reader.of(identity.id) is Vitality.UNKNOWN
         clock.now = STOPPED_LIMIT - 1
         assert reader.of(identity.id) is Vitality.UNKNOWN
         clock.now = STOPPED_LIMIT + 1
         reader.of(identity.id)
-        assert sleeper.wait() == -signal.SIGKILL
+        assert sleeper.wait(timeout=60) == -signal.SIGKILL
         assert reader.of(identity.id) is Vitality.DEAD
 
     def test_one_that_went_on_is_alive(self, tmp_path, clock, sleeper):
         identity = identity_of(sleeper.pid)
         reader = judge(tmp_path, identity, clock)
         sleeper.send_signal(signal.SIGSTOP)
-        while not processes.is_stopped(sleeper.pid):
-            time.sleep(0.01)
+        wait_for(lambda: processes.is_stopped(sleeper.pid))
         reader.of(identity.id)
         sleeper.send_signal(signal.SIGCONT)
-        while processes.is_stopped(sleeper.pid):
-            time.sleep(0.01)
+        wait_for(lambda: not processes.is_stopped(sleeper.pid))
         clock.now = STOPPED_LIMIT + 1
         assert reader.of(identity.id) is Vitality.ALIVE
 
@@ -125,8 +122,7 @@ class TestOnThisHost:
         identity = identity_of(sleeper.pid)
         reader = judge(tmp_path, identity, clock, kill=False)
         sleeper.send_signal(signal.SIGSTOP)
-        while not processes.is_stopped(sleeper.pid):
-            time.sleep(0.01)
+        wait_for(lambda: processes.is_stopped(sleeper.pid))
         reader.of(identity.id)
         clock.now = STOPPED_LIMIT + 1
         assert reader.of(identity.id) is Vitality.ALIVE
@@ -174,8 +170,7 @@ class TestElsewhere:
 
     def test_the_heartbeat_beats(self, tmp_path):
         heartbeat = Heartbeat(tmp_path, "a")
-        while not (tmp_path / "a.beat").exists():
-            time.sleep(0.01)
+        wait_for((tmp_path / "a.beat").exists)
         heartbeat.close()
 
 
@@ -187,4 +182,4 @@ def test_what_a_dead_worker_left_running_is_killed(tmp_path, clock):
     reader = judge(tmp_path, dead, clock)
     assert reader.of(dead.id) is Vitality.DEAD
     reader.bury(dead.id)
-    assert left.wait() == -signal.SIGKILL
+    assert left.wait(timeout=60) == -signal.SIGKILL

@@ -71,7 +71,7 @@ def test_what_was_seen_reproduces_every_proposal_of_eight_workers_also_of_killed
     count = 15 if name == "gp" else 24
     experiment = make(tmp_path, name, count)
     command = [sys.executable, str(SWARM), str(experiment.folder), "8", "5", "5", "10"]
-    subprocess.run(command, env=environment(), check=True, timeout=300)
+    subprocess.run(command, env=environment(), check=True, timeout=600)
     recorded = experiment.specification["sampler"]
     trials = experiment.ledger().trials
     assert sorted(trials) == list(range(count))
