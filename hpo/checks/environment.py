@@ -6,24 +6,17 @@ They are sought as the runners seek them. What can be missing here and present w
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from hpo import runners
 from hpo.errors import Complaints
 from hpo.inputfile import InputFile
 from hpo.runners import environment
-from hpo.runners.environment import Changes, EnvironmentFault
-from hpo.runners.rscript import rscript
+from hpo.runners.environment import EnvironmentFault
 from hpo.script import Script
 from hpo.slurm import place
-
-#: Seconds that R may take to answer.
-PATIENCE = 60
-#: Runner -> the keyword that names the environment module of its interpreter.
-_MODULE_OF: Mapping[str, str] = {"python": "exec_python_module", "rscript": "exec_r_module"}
-_NO_JSONLITE = 'the R package jsonlite is missing: install.packages("jsonlite"), or name its folder in supp_r_libs'
 
 Complain: TypeAlias = Callable[[str, Path | None, int | None], None]
 
@@ -54,13 +47,13 @@ def check_environment(
     here = inputfile.single_run or not place.submits(inputfile.control["executor"])
     complain = complaints.error if here else complaints.warn
     _check_folders(inputfile, file, complaints)
-    if _check_modules(inputfile, script.runner, file, complaints.error if here and to_run else complaints.warn):
-        if script.runner == "python":
-            _check_python(inputfile, file, complain)
-        elif script.runner == "rscript":
-            _check_r(inputfile, script.path, file, complain)
-    elif script.runner == "python" and inputfile.control["python_bin_path"]:
-        _check_python(inputfile, file, complain, modules=False)
+    language, keywords = runners.TABLE[script.runner], inputfile.control
+    if not _check_modules(inputfile, language.module, file, complaints.error if here and to_run else complaints.warn):
+        if script.runner != "python" or not keywords["python_bin_path"]:
+            return
+        keywords = {"python_bin_path": keywords["python_bin_path"]}  # which leads to a Python without modules, too
+    for message, keyword in language.missing(keywords):
+        complain(message, *(inputfile.where(keyword, file) if keyword in inputfile.given else (script.path, None)))
 
 
 def _check_folders(inputfile: InputFile, file: Path, complaints: Complaints) -> None:
@@ -73,9 +66,9 @@ def _check_folders(inputfile: InputFile, file: Path, complaints: Complaints) -> 
 # ---- environment modules
 
 
-def _check_modules(inputfile: InputFile, runner: str, file: Path, complain: Complain) -> bool:
+def _check_modules(inputfile: InputFile, further: str | None, file: Path, complain: Complain) -> bool:
     """Load the modules one behind the other, as the trials do; return whether all are there."""
-    asked = _modules(inputfile, runner)
+    asked = _modules(inputfile, further)
     if _fault(tuple(asked)) is None:
         return True
     loaded: tuple[str, ...] = ()
@@ -88,9 +81,9 @@ def _check_modules(inputfile: InputFile, runner: str, file: Path, complain: Comp
     return False
 
 
-def _modules(inputfile: InputFile, runner: str) -> dict[str, str]:
+def _modules(inputfile: InputFile, further: str | None) -> dict[str, str]:
     """Return the modules that a runner loads, in order, each with the keyword that names it."""
-    keywords = ["supp_modules", *([_MODULE_OF[runner]] if runner in _MODULE_OF else [])]
+    keywords = ["supp_modules", *([further] if further else [])]
     named: dict[str, str] = {}
     for keyword in keywords:
         for name in environment.words(inputfile.control[keyword]):
@@ -104,38 +97,3 @@ def _fault(names: tuple[str, ...]) -> str | None:
     except EnvironmentFault as fault:
         return str(fault)
     return None
-
-
-# ---- interpreters
-
-
-def _check_python(inputfile: InputFile, file: Path, complain: Complain, *, modules: bool = True) -> None:
-    settings = inputfile.control if modules else {"python_bin_path": inputfile.control["python_bin_path"]}
-    try:
-        environment.python(settings)
-    except EnvironmentFault as fault:
-        keyword = "python_bin_path" if settings["python_bin_path"] else "exec_python_module"
-        complain(str(fault), *inputfile.where(keyword, file))
-
-
-def _check_r(inputfile: InputFile, script: Path, file: Path, complain: Complain) -> None:
-    try:
-        program, changes = rscript(inputfile.control)
-    except EnvironmentFault as fault:
-        complain(f"the script is in R, but {fault}", script, None)
-        return
-    if not _has_jsonlite(program, changes):
-        where = inputfile.where("supp_r_libs", file) if "supp_r_libs" in inputfile.given else (script, None)
-        complain(_NO_JSONLITE, *where)
-
-
-_ASK_FOR_JSONLITE = 'quit(status = !requireNamespace("jsonlite", quietly = TRUE))'
-
-
-def _has_jsonlite(program: str, changes: Changes) -> bool:
-    ask = [program, "--no-save", "--no-restore", "-e", _ASK_FOR_JSONLITE]
-    try:
-        done = subprocess.run(ask, capture_output=True, timeout=PATIENCE, env=environment.applied(changes), check=False)
-    except (OSError, subprocess.SubprocessError):
-        return True  # R was slow; the first trial will tell
-    return done.returncode == 0

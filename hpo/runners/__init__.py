@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from hpo.runners.base import IsolatedRunner
 from hpo.runners.bash import BashRunner
 from hpo.runners.command import CommandRunner
 from hpo.runners.inprocess import InProcessRunner
@@ -14,7 +15,7 @@ from hpo.script import Script
 from hpo.trial import Runner
 
 #: The runners by the names of `registry.RUNNERS`.
-TABLE: Mapping[str, Callable[[Script, Mapping[str, Any]], Runner]] = {
+TABLE: Mapping[str, type[IsolatedRunner]] = {
     "python": PythonRunner,
     "rscript": RScriptRunner,
     "bash": BashRunner,

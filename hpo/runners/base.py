@@ -12,9 +12,10 @@ import secrets
 import signal
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from hpo import processes
 from hpo.runners.conclusion import conclude, read_outcome
@@ -23,6 +24,7 @@ from hpo.runners.environment import Changes, EnvironmentFault, applied
 from hpo.runners.memory import oom_kills
 from hpo.runners.supervision import Ending, Files, Supervision
 from hpo.script import Script
+from hpo.script.faults import Fault
 from hpo.trial import Attempt, Failure, Result, Watch
 
 #: How a parent ends that somebody killed; any other end before it was ready is its interpreter's or a package's fault.
@@ -44,7 +46,12 @@ class Launch:
 
 
 class IsolatedRunner(ABC):
-    """Runs each attempt in a process of its own; one parent process serves all attempts of a worker."""
+    """Runs each attempt in a process of its own; one parent process serves all attempts of a worker.
+
+    module: the keyword that names the environment module of the interpreter.
+    """
+
+    module: ClassVar[str | None] = None
 
     def __init__(self, script: Script, keywords: Mapping[str, Any]) -> None:
         self.script = script
@@ -53,6 +60,24 @@ class IsolatedRunner(ABC):
         self._parent: ParentConnection | None = None
         self._mark = f"runner-{os.getpid()}-{secrets.token_hex(4)}"
         self._notes: tuple[str, ...] = ()
+
+    @classmethod
+    def missing(cls, keywords: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Say what a script of this language would lack on this machine, and which keyword, if given, is to blame ("").
+
+        keywords: their environment modules can be loaded.
+        """
+        del keywords
+        yield from ()
+
+    @classmethod
+    def syntax_fault(cls, path: Path, keywords: Mapping[str, Any]) -> Fault | None:
+        """Why the interpreter cannot read a script, which it does not run; None also without an interpreter.
+
+        Raises `EnvironmentFault`.
+        """
+        del path, keywords
+        return None
 
     @abstractmethod
     def launch(self) -> Launch:

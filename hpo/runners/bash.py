@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hpo.runners import environment, returned
 from hpo.runners.base import IsolatedRunner, Launch
 from hpo.runners.supervision import Ending, Files
+from hpo.script.faults import Fault
 from hpo.trial import Attempt
 
 #: `bash -c` gives the script its own name as $0 and its arguments as $@. The value is written when the shell exits, so
@@ -25,12 +28,31 @@ trap hpo_leave EXIT
 hpo_leave
 exit 0
 """
+#: What `bash -n` says, and what ends a script before its last line.
+_FAULT = re.compile(r": line (?P<line>\d+): (?P<what>.*)")
+_ENDS = re.compile(r"^[^\S\n]*(?:exit|exec)\b", re.MULTILINE)
 
 
 class BashRunner(IsolatedRunner):
     """Starts bash for each trial and sources the script in it."""
 
     _bash = "bash"
+
+    @classmethod
+    def syntax_fault(cls, path: Path, keywords: Mapping[str, Any]) -> Fault | None:
+        """What `bash -n` says. What stands behind the end of a script, such as data, is never read."""
+        changes = environment.modules(keywords)
+        program = environment.which(["bash"], changes)
+        if program is None or not path.is_file():
+            return None
+        text = path.read_text("utf-8", "replace")
+        patterns = ["-O", "extglob"] if "extglob" in text else []  # which changes the grammar
+        command = [program, *patterns, "-n", str(path)]
+        fault = _FAULT.search(environment.said(command, {**changes, "LC_ALL": "C", "BASH_ENV": None}))
+        if fault is None:
+            return None
+        before = "".join(text.splitlines(keepends=True)[: int(fault["line"]) - 1])
+        return Fault(f"this is not bash: {fault['what']}", int(fault["line"]), certain=not _ENDS.search(before))
 
     def launch(self) -> Launch:
         """Find bash, after the modules are loaded."""

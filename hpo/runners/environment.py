@@ -19,6 +19,8 @@ from typing import Any
 #: name -> value, or None for a variable that is taken away.
 Changes = Mapping[str, str | None]
 
+#: Seconds that an interpreter may take to answer.
+PATIENCE = 60
 #: Variables of the shell that loads the modules, which are not the modules' doing.
 _SHELL_S_OWN = frozenset({"_", "SHLVL", "PWD", "OLDPWD"})
 #: Variables that are meant for the interpreter that runs us, and mislead another one.
@@ -134,6 +136,23 @@ def _chosen_python(path: Path, changes: Changes) -> tuple[str, Changes]:
         "CONDA_PREFIX": str(prefix) if (prefix / "conda-meta").is_dir() else None,
     }
     return str(found), {**changes, **environments, **dict.fromkeys(_OUR_PYTHON_S), "PATH": search}
+
+
+def answer(words: Sequence[str], changes: Changes) -> subprocess.CompletedProcess[str] | None:
+    """Ask an interpreter something, in the environment after the changes; None when it does not start or answer."""
+    try:
+        return subprocess.run(
+            words, capture_output=True, text=True, errors="replace", timeout=PATIENCE, stdin=subprocess.DEVNULL,
+            env=applied(changes),
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def said(words: Sequence[str], changes: Changes) -> str:
+    """What a program prints, or what it complains of when it fails; nothing when it does not start or answer."""
+    told = answer(words, changes)
+    return "" if told is None else told.stdout or (told.stderr if told.returncode else "")
 
 
 def which(names: Sequence[str], changes: Changes) -> str | None:

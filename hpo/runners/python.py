@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpo.runners import environment
@@ -17,6 +18,16 @@ _DYNAMO = "torch._dynamo"
 
 class PythonRunner(IsolatedRunner):
     """Forks each trial from a parent that has imported what the script imports; see `parent.py`."""
+
+    module = "exec_python_module"
+
+    @classmethod
+    def missing(cls, keywords: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The interpreter."""
+        try:
+            environment.python(keywords)
+        except environment.EnvironmentFault as fault:
+            yield str(fault), "python_bin_path" if keywords["python_bin_path"] else "exec_python_module"
 
     def launch(self) -> Launch:
         """The parent runs in the script's own interpreter, which need not have our package."""

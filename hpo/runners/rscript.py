@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hpo.runners import environment, returned
 from hpo.runners.base import IsolatedRunner, Launch
 from hpo.runners.supervision import Ending, Files
+from hpo.script.faults import Fault
 from hpo.trial import Attempt
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.R")
+_MODULE = "exec_r_module"
+_ASK_FOR_JSONLITE = 'quit(status = !requireNamespace("jsonlite", quietly = TRUE))'
+_NO_JSONLITE = 'the R package jsonlite is missing: install.packages("jsonlite"), or name its folder in supp_r_libs'
+#: Reads a script as our bootstrap does.
+_READ = """
+lines <- readLines(commandArgs(TRUE)[[1]], warn = FALSE, encoding = "UTF-8")
+tryCatch(
+  invisible(parse(text = lines, keep.source = FALSE, encoding = "UTF-8")),
+  error = function(e) cat(conditionMessage(e))
+)
+"""
+_FAULT = re.compile(r":(?P<line>\d+):\d+: (?P<what>.*)")
 
 
 def rscript(keywords: Mapping[str, Any]) -> tuple[str, environment.Changes]:
     """The Rscript for a script, and the changes to its environment. Raises `EnvironmentFault` when it is not there."""
-    changes = environment.modules(keywords, "exec_r_module")
+    changes = environment.modules(keywords, _MODULE)
     found = environment.which(["Rscript"], changes)
     if found is None:
         raise environment.EnvironmentFault("Rscript is not on PATH: install R, or name its module in exec_r_module")
@@ -33,6 +47,28 @@ class RScriptRunner(IsolatedRunner):
     """Starts Rscript for each trial; the hyperparameters travel through jsonlite."""
 
     _rscript = "Rscript"
+
+    module = _MODULE
+
+    @classmethod
+    def missing(cls, keywords: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Rscript, or the package that our bootstrap needs."""
+        try:
+            program, changes = rscript(keywords)
+        except environment.EnvironmentFault as fault:
+            yield f"the script is in R, but {fault}", ""
+            return
+        told = environment.answer([program, "--no-save", "--no-restore", "-e", _ASK_FOR_JSONLITE], changes)
+        if told is not None and told.returncode != 0:  # else it has it, or R was slow: the first trial will tell
+            yield _NO_JSONLITE, "supp_r_libs"
+
+    @classmethod
+    def syntax_fault(cls, path: Path, keywords: Mapping[str, Any]) -> Fault | None:
+        """What R's parser says."""
+        program, changes = rscript(keywords)
+        command = [program, "--vanilla", "-e", _READ, str(path)]
+        fault = _FAULT.search(environment.said(command, {**changes, "LANGUAGE": "en"}))
+        return Fault(f"this is not R: {fault['what']}", int(fault["line"])) if fault else None
 
     def launch(self) -> Launch:
         """Find Rscript, after the modules are loaded."""

@@ -17,10 +17,13 @@ from hpo.script.imports import check_imports
 from hpo.script.modules import local_modules, preload
 from hpo.script.reads import Read, Reads
 
-__all__ = ["LANGUAGES", "Analysis", "Read", "Reads", "Script", "analyse", "check_imports"]
+__all__ = ["Analysis", "Read", "Reads", "Script", "analyse", "check_imports"]
 
 #: File suffix (in lower case) -> runner. Anything else that can be executed is run as a command.
-LANGUAGES: Mapping[str, str] = {".py": "python", ".r": "rscript", ".sh": "bash", ".bash": "bash"}
+_LANGUAGES: Mapping[str, str] = {
+    ".py": "python",
+    **{suffix: name for name, language in textual.TABLE.items() for suffix in language.suffixes},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def analyse(
 
 
 def _language(path: Path, complaints: Complaints) -> str:
-    language = LANGUAGES.get(path.suffix.lower(), "command")
+    language = _LANGUAGES.get(path.suffix.lower(), "command")
     if language == "command" and path.is_file() and not os.access(path, os.X_OK):
         complaints.error(
             "the suffix does not tell the language of the script, and it cannot be executed: call it .py, .R or .sh, "
@@ -128,11 +131,10 @@ def _analyse_command(path: Path, complaints: Complaints) -> Analysis:
 
 
 def _analyse_text(path: Path, source: bytes, language: str, complaints: Complaints) -> Analysis:
-    text = source.decode("utf-8", errors="replace")
-    reads = textual.r_reads(text) if language == "rscript" else textual.bash_reads(text)
-    if not textual.leaves_value(text, language):
+    text, row = source.decode("utf-8", errors="replace"), textual.TABLE[language]
+    if not row.value.search(text):
         complaints.warn("the script never names `candle_value_to_return`: it leaves no value", path)
-    return Analysis(Script(path, language), reads, (path,))
+    return Analysis(Script(path, language), row.reads(text), (path,))
 
 
 def _analyse_python(

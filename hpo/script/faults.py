@@ -1,4 +1,4 @@
-"""Why a text is not Python: as this interpreter has it, or another one."""
+"""Why a text is not a script: as this interpreter has it, or another one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a text is not Python, and the line when it is known."""
+    """Why a text is not a script, and the line when it is known; not certain: perhaps nobody ever reads that line."""
 
     message: str
     line: int | None = None
+    certain: bool = True
 
     @classmethod
     def of(cls, error: SyntaxError | ValueError) -> Fault:

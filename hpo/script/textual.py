@@ -6,6 +6,8 @@ Whatever is found here is a hint: it makes warnings, never errors.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from hpo.script.reads import RECORD, Read, Reads
 
@@ -43,14 +45,29 @@ def bash_reads(text: str) -> Reads:
     return Reads(tuple(names), everything=bool(_BASH_COMPUTED.search(code) or _BASH_ELSEWHERE.search(code)))
 
 
-def leaves_value(text: str, language: str) -> bool:
-    """True when the variable that a script leaves its value in is named at all."""
-    return bool((_R_VALUE if language == "rscript" else _BASH_VALUE).search(text))
-
-
 def _blank(comment: str) -> str:
     return " " * len(comment)
 
 
 def _line(text: str, position: int) -> int:
     return text.count("\n", 0, position) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class TextLanguage:
+    """A language of which only the text is read.
+
+    suffixes: of its files, in lower case. reads: finds the names that a script takes. value: what names the variable in
+    which a script leaves its value.
+    """
+
+    suffixes: tuple[str, ...]
+    reads: Callable[[str], Reads]
+    value: re.Pattern[str]
+
+
+#: By the names of `registry.RUNNERS`.
+TABLE: Mapping[str, TextLanguage] = {
+    "rscript": TextLanguage((".r",), r_reads, _R_VALUE),
+    "bash": TextLanguage((".sh", ".bash"), bash_reads, _BASH_VALUE),
+}
