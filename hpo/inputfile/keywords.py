@@ -96,7 +96,7 @@ GROUPS: Mapping[str, tuple[Keyword, ...]] = {
         Keyword("queue", types.TEXT, None, "partition or queue", Use.SCHEDULER),
         Keyword("custom_sbatch_args", types.TEXT, None, "further options for sbatch, as on its command line",
                 Use.SCHEDULER),
-        Keyword("mail", types.TEXT, None, "address that is told when the experiment ends", Use.SCHEDULER),
+        Keyword("mail", types.TEXT, None, "address that is told when a job ends, and when it fails", Use.SCHEDULER),
         Keyword("site", types.TEXT, None, "which site's settings hold", Use.MISSING),
         Keyword("array", types.choice("workers", "trials"), "workers",
                 "what a task of a job array is: a worker, or one trial of a grid", Use.SCHEDULER),
