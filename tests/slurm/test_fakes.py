@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -176,21 +176,29 @@ def test_many_readers_share_one_question(tmp_path: Path) -> None:
     assert len(asked) == 1
 
 
-def test_questions_that_fail_become_rarer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpo.slurm.board._LOOK_EVERY", 0.0)
+def test_questions_that_fail_become_rarer(tmp_path: Path) -> None:
+    """A look about every minute: it is asked after 2, 4 and 8 of them, and then every ten minutes."""
+    clock = Clock()
     asked: list[float] = []
 
     def ask() -> Queue:
-        asked.append(time.monotonic())
+        asked.append(clock.now)
         raise SchedulerError("Socket timed out")
 
-    board = Board(tmp_path / "scheduler", ask=ask, every=0.2)
-    end = time.monotonic() + 4
-    while time.monotonic() < end:
+    board = Board(tmp_path / "scheduler", ask=ask, every=60, clock=clock)
+    for _ in range(40):
         assert board.answer() is None
-        time.sleep(0.01)
+        clock.now += 61
+        set_back(tmp_path / "scheduler", 61)
     assert board.trouble == "Socket timed out"
-    assert 3 <= len(asked) <= 6  # after 0.4, 0.8, 1.6 s and so on; without that it would be 20
+    assert [(when - asked[0]) / 61 for when in asked] == [0, 2, 6, 14, 24, 34]
+
+
+def set_back(folder: Path, seconds: float) -> None:
+    """As if all files had been made so much earlier."""
+    for file in folder.iterdir():
+        when = file.stat().st_mtime - seconds
+        os.utime(file, (when, when))
 
 
 @pytest.mark.parametrize(
