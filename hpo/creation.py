@@ -22,7 +22,7 @@ from typing import Any
 import hpo
 from hpo import space as spaces
 from hpo.disk import hash_of, replace_link, sync_folder, write_new
-from hpo.errors import StorageError
+from hpo.errors import cannot_write
 from hpo.experiment import FORMAT, Experiment, home, next_number
 from hpo.inputfile import InputFile
 from hpo.script import Script
@@ -42,7 +42,7 @@ def create(inputfile: InputFile, script: Script, files: Iterable[Path], search: 
         _fill(Experiment(building), inputfile, script, files, search)
         experiment = _number(where, building)
     except OSError as error:
-        raise StorageError(f"cannot write {error.filename or where}: {error.strerror}") from error
+        raise cannot_write(error.filename or where, error) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
     _point_last(where, experiment.name)

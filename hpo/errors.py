@@ -16,8 +16,9 @@ Callers choose a level; `exit_code` is what `hpo` ends with.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +47,20 @@ class RunError(HpoError):
 
 class StorageError(RunError):
     """A full disk, or a folder that cannot be written."""
+
+
+def cannot_write(place: object, error: OSError) -> StorageError:
+    """The sentence for a file or a folder that cannot be written, or made, or replaced."""
+    return StorageError(f"cannot write to {place}: {error.strerror}")
+
+
+@contextlib.contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turn an `OSError` inside into a `StorageError` that names `place`."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(place, error) from error
 
 
 class SchedulerError(RunError):

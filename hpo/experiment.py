@@ -22,7 +22,7 @@ from typing import Any
 
 from hpo import space as spaces
 from hpo.disk import linked, write_new
-from hpo.errors import StorageError, UsageError
+from hpo.errors import UsageError, writing
 from hpo.hours import seconds_used
 from hpo.journal import FolderJournal
 from hpo.ledger import Ledger, done_key
@@ -264,11 +264,10 @@ class Experiment:
         number = max(numbers, default=0) + 1
         beside = self.control / f".{secrets.token_hex(6)}"
         try:
-            write_new(beside, json.dumps({**record, "host": socket.gethostname(), "time": time.time()}).encode())
-            while not linked(beside, self.control / f"{what}.{number}"):
-                number += 1
-        except OSError as error:
-            raise StorageError(f"cannot write to {self.control}: {error.strerror}") from error
+            with writing(self.control):
+                write_new(beside, json.dumps({**record, "host": socket.gethostname(), "time": time.time()}).encode())
+                while not linked(beside, self.control / f"{what}.{number}"):
+                    number += 1
         finally:
             beside.unlink(missing_ok=True)
 

@@ -18,7 +18,7 @@ import hpo as package
 from hpo import executors, registry, runners, samplers, shipped
 
 ROOT = Path(package.__file__).resolve().parent.parent
-HEAVY = ("torch", "optuna", "pandas", "sklearn", "scipy", "numpy", "rich", "jinja2", "sqlalchemy")
+HEAVY = ("torch", "optuna", "sklearn", "scipy", "numpy", "rich", "jinja2")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["status"], ["list"], ["help", "submit-job"]])

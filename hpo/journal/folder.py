@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo.disk import sync_folder
-from hpo.errors import StorageError
+from hpo.errors import cannot_write
 from hpo.journal.base import Event
 
 _SUFFIX = ".jsonl"
@@ -33,7 +33,6 @@ class FolderJournal:
         self._descriptor: int | None = None
         self._opened = 0
         self._offsets: dict[str, int] = {}
-        self.rejected = 0  # lines that did not parse, for the curious
 
     def claim(self, key: str, tag: str = "") -> str:
         """Create `key` in this worker's name, or return who has it (`journal.base.Journal.claim`)."""
@@ -44,7 +43,7 @@ class FolderJournal:
         except FileExistsError:
             return _owner(path)  # also when the reply to our own create was lost, and it names us
         except OSError as error:
-            raise StorageError(f"cannot write to {self._claims}: {error.strerror}") from error
+            raise cannot_write(self._claims, error) from error
         return owner
 
     def first_unclaimed(self, start: int) -> int:
@@ -97,7 +96,7 @@ class FolderJournal:
                 os.fdatasync(descriptor)
         except OSError as error:
             self.close()  # what lies at the end may be half a line: the next event goes into a new file
-            raise StorageError(f"cannot write to {self._folder}: {error.strerror}") from error
+            raise cannot_write(self._folder, error) from error
 
     def close(self) -> None:
         """Close the file; a later `append` opens a new one."""
@@ -138,11 +137,8 @@ class FolderJournal:
         self._offsets[name] = offset + end
         worker = name.split(".", 1)[0]
         for event in _parse_lines(data[:end]):
-            if event is None:
-                self.rejected += 1
-            else:
-                event["w"] = worker
-                yield event
+            event["w"] = worker
+            yield event
 
 
 def _owner(path: str) -> str:
@@ -157,8 +153,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _parse_lines(data: bytes) -> Sequence[Event | None]:
-    """The event of each line, None for a line that is none.
+def _parse_lines(data: bytes) -> Sequence[Event]:
+    """The events, without the lines that are none.
 
     Sound lines are parsed in one go, as one JSON array, which takes a third of the time; others one by one.
     """
@@ -166,7 +162,7 @@ def _parse_lines(data: bytes) -> Sequence[Event | None]:
     events = _load(b"[" + b",".join(lines) + b"]")
     if isinstance(events, list) and len(events) == len(lines) and all(map(_is_event, events)):
         return events
-    return [event if _is_event(event := _load(line)) else None for line in lines]
+    return [event for line in lines if _is_event(event := _load(line))]
 
 
 def _load(text: bytes) -> Any:

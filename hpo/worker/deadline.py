@@ -67,11 +67,6 @@ class Deadline:
         """Seconds until the end."""
         return self._end - self._clock()
 
-    @property
-    def end_time(self) -> float | None:
-        """The end as a Unix time, or None."""
-        return None if self._end == math.inf else time.time() + self.left
-
     def warned(self) -> None:
         """The warning signal came. It comes too early rather than too late: an end that fits it stays."""
         if self.left > self._warning + _EARLY:

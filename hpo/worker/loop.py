@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from hpo import liveness, runners, samplers
-from hpo.errors import StorageError
+from hpo.errors import cannot_write, writing
 from hpo.experiment import Experiment
 from hpo.journal import Event
 from hpo.ledger import TrialRecord
@@ -87,7 +87,7 @@ class Worker:
     def run(self) -> Ended:
         """Take trials until there are none. Raises `StorageError` when the folder can no longer be written."""
         scratch = self._experiment.scratch(self.id)
-        with _storage(self._experiment.folder):
+        with writing(self._experiment.folder):
             liveness.write(self._experiment.workers, self._identity)  # before the first claim
             scratch.mkdir()
             self._left.tidy()
@@ -144,7 +144,7 @@ class Worker:
     def _handle(self, claimed: Claimed) -> None:
         """Run one claimed attempt and record how it ended."""
         params = self._propose(claimed)
-        with _storage(self._experiment.folder):
+        with writing(self._experiment.folder):
             attempt = self._prepare(claimed, params)
         began = time.monotonic()
         watch = WorkerWatch(self._experiment, self._journal, self._bounds, claimed, self._judge(claimed))
@@ -235,7 +235,7 @@ class Worker:
             write_result(folder, value)
         except OSError as error:
             if error.errno in _DISK_ERRORS:
-                raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
+                raise cannot_write(folder, error) from error
             text = f"{error.filename or folder} could not be written: {error.strerror}"
             about = {"t": time.time(), "n": claimed.number, "k": claimed.attempt}
             self._journal.append([{"e": "note", **about, "text": text}])
@@ -256,14 +256,3 @@ def _folder_attempt(experiment: Experiment, trial_id: str, claimed: Claimed) -> 
             checkpoints = folder / "checkpoints"
             return k if checkpoints.is_dir() and any(checkpoints.iterdir()) else attempt
     return attempt
-
-
-class _storage(contextlib.AbstractContextManager["_storage"]):
-    """Turns an `OSError` inside into a `StorageError` that names the folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise StorageError(f"cannot write to {self._folder}: {error.strerror}") from error
