@@ -33,7 +33,7 @@ from quality import PROBLEMS, Ours
 
 from hpo import samplers
 from hpo.journal import FolderJournal
-from hpo.samplers import choice
+from hpo.samplers import Task
 from hpo.worker.history import History
 
 WORKERS = 16
@@ -176,7 +176,7 @@ def write(journal: FolderJournal, proposal: samplers.Proposal, number: int) -> N
 def first_proposal(folder: Path, name: str, number: int) -> None:
     """What a worker does from its start to its first proposal; run in a process of its own."""
     journal = FolderJournal(folder / "claims", folder / "journal", "new")
-    options = choice.recorded(name, choice.Task(SPACE, n_trials=number), 10)
+    options = samplers.TABLE[name].options(Task(SPACE, n_trials=number, design_size=10))
     sampler = samplers.create(name, SPACE, options, 1)
     claimed = time.process_time()
     sampler.propose(History(journal).read(), number)
@@ -191,7 +191,8 @@ def waiting(name: str, count: int) -> tuple[float, float, float]:
         words = [sys.executable, __file__, "--first", place, name, str(count)]
         claimed, started = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
         history = History(journals[0])
-        sampler = samplers.create(name, SPACE, choice.recorded(name, choice.Task(SPACE, n_trials=count), 10), 1)
+        options = samplers.TABLE[name].options(Task(SPACE, n_trials=count, design_size=10))
+        sampler = samplers.create(name, SPACE, options, 1)
         times = []
         for number in range(count, count + 11):
             began = time.process_time()

@@ -169,10 +169,10 @@ class Ours:
     """A sampler of the table, with what journals would give back."""
 
     def __init__(self, name: str, space: ParameterSpace, seed: int, **optuna_options: Any) -> None:
-        task = choice.Task(space, n_trials=TRIALS)
+        task = samplers.Task(space, n_trials=TRIALS, design_size=10)
         if name == "auto":
             name, _ = choice.automatic(task)
-        options = choice.recorded(name, task, 10) if name in samplers.LEARNING else {}
+        options = samplers.TABLE[name].options(task)
         if optuna_options:
             options["model"]["optuna"] |= optuna_options
         self._sampler = samplers.create(name, space, options, seed)
@@ -339,8 +339,8 @@ def possible(name: str, problem: Problem) -> bool:
     """Whether the searcher can search it, and is there."""
     if name == "smac3":
         return importlib.util.find_spec("smac") is not None
-    ours = name.removeprefix("optuna-")
-    return name in ("auto", "optuna-gp") or choice.objection(ours, choice.Task(problem.space)) is None
+    ours = name.removeprefix("optuna-").partition("-")[0]
+    return name in ("auto", "optuna-gp") or samplers.TABLE[ours].objection(samplers.Task(problem.space)) is None
 
 
 def main() -> None:

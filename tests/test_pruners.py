@@ -6,12 +6,13 @@ import math
 import random
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from hpo import pruners, registry
+from hpo import pruners
 from hpo.inputfile.keywords import KEYWORDS
 from hpo.told import Kind, Told, add_report
 
@@ -52,10 +53,6 @@ def curve(dice: random.Random) -> list[float]:
     return values
 
 
-def test_the_registry_has_the_names_of_the_table():
-    assert tuple(pruners.TABLE) == registry.PRUNERS
-
-
 def test_each_pruner_of_the_table_is_compared():
     assert {name for name, _, _ in PAIRS} == set(pruners.TABLE)
 
@@ -63,6 +60,14 @@ def test_each_pruner_of_the_table_is_compared():
 @pytest.mark.parametrize("name", pruners.TABLE)
 def test_each_option_is_a_keyword(name):
     assert {f"pruner_{option}" for option in pruners.TABLE[name].options} <= set(KEYWORDS)
+
+
+@pytest.mark.parametrize("name", pruners.TABLE)
+def test_the_page_has_the_defaults_of_the_table(name):
+    page = (Path(__file__).parent.parent / "docs" / "search.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+    for option, default in pruners.TABLE[name].options.items():
+        assert f"`pruner_{option}` {'(the most epochs)' if default is None else default}" in row
 
 
 @pytest.mark.parametrize("name", pruners.TABLE)

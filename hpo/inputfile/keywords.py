@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from hpo import registry
+from hpo import pruners, registry, samplers
 from hpo.errors import Complaint, Complaints, did_you_mean
 from hpo.inputfile import keyword_types as types
 from hpo.inputfile.assignments import MAX_REFUSED, Assignment
@@ -56,10 +56,18 @@ class Keyword:
 
 
 WORKFLOW = types.choice(*registry.WORKFLOWS, older={"upf": "grid", "mlrMBO": "bayesian"})
-SAMPLER = types.choice("auto", *registry.SAMPLERS)
+SAMPLER = types.choice("auto", *samplers.TABLE)
 EXECUTOR = types.choice("auto", *registry.EXECUTORS, "pbs")
 RUNNER = types.choice("auto", *registry.RUNNERS)
-PRUNER = types.choice("none", *registry.PRUNERS)
+PRUNER = types.choice("none", *pruners.TABLE)
+
+
+def _of_pruners(option: str, type_: Type, text: str) -> Keyword:
+    """The keyword of an option of pruners: whose it is, and what holds when it is not given, stand in their table."""
+    held = {name: row.options[option] for name, row in pruners.TABLE.items() if option in row.options}
+    otherwise = dict.fromkeys("the most epochs" if value is None else str(value) for value in held.values())
+    return Keyword(f"pruner_{option}", type_, None, f"{', '.join(held)}: {text} ({'; '.join(otherwise)})")
+
 
 #: In the order in which `hpo keywords` prints them.
 GROUPS: Mapping[str, tuple[Keyword, ...]] = {
@@ -135,15 +143,13 @@ GROUPS: Mapping[str, tuple[Keyword, ...]] = {
         Keyword("direction", types.each("minimize", "maximize"), ["minimize"],
                 "whether less or more is better; one word, or one for each objective"),
         Keyword("pruner", PRUNER, "none", "who stops hopeless trials early, by what the script reports"),
-        Keyword("pruner_warmup", types.COUNT_OR_ZERO, None,
-                "median, wilcoxon: first reports of each trial that are not judged (1; 2)"),
-        Keyword("pruner_startup", types.COUNT_OR_ZERO, None, "median: completed trials before any is pruned (5)"),
-        Keyword("pruner_interval", types.COUNT, None, "median: every so many reports are judged (1)"),
-        Keyword("pruner_min_steps", types.COUNT, None, "asha, hyperband: the step of the lowest rung (1)"),
-        Keyword("pruner_max_steps", types.COUNT, None, "hyperband: the steps of a whole trial (the most epochs)"),
-        Keyword("pruner_factor", types.integer(2), None,
-                "asha, hyperband: one in so many goes on from each rung (4; 3)"),
-        Keyword("pruner_threshold", types.PROBABILITY, None, "wilcoxon: the p-value below which a trial ends (0.1)"),
+        _of_pruners("warmup", types.COUNT_OR_ZERO, "first reports of each trial that are not judged"),
+        _of_pruners("startup", types.COUNT_OR_ZERO, "completed trials before any is pruned"),
+        _of_pruners("interval", types.COUNT, "every so many reports are judged"),
+        _of_pruners("min_steps", types.COUNT, "the step of the lowest rung"),
+        _of_pruners("max_steps", types.COUNT, "the steps of a whole trial"),
+        _of_pruners("factor", types.integer(2), "one in so many goes on from each rung"),
+        _of_pruners("threshold", types.PROBABILITY, "the p-value below which a trial ends"),
         Keyword("warm_start", types.TEXT, None, "experiment or CSV whose results inform the search", Use.BAYESIAN),
         Keyword("restart_from_exp", types.TEXT, None,
                 "experiment to go on with, of the same input and script; as 'hpo resume X003'"),

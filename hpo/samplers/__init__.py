@@ -1,43 +1,30 @@
-"""Who proposes: one file or more and one row of the table for each sampler."""
+"""Who proposes: one file and one row of the table for each sampler; Optuna's are rows of `optuna_models.MODELS`.
+
+The keyword table, the plan of a search and the tests read the table. What is heavy is imported by who is asked first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpo.samplers.base import Proposal, Sampler
-from hpo.samplers.by_index import QmcSampler, RandomSampler
+from hpo.samplers import by_index, optuna_models
+from hpo.samplers.base import Proposal, Row, Sampler, Task
 from hpo.samplers.grid import GridSampler
 from hpo.space import Space
 from hpo.told import Told
 
-#: space, recorded options, seed, trials of earlier experiments -> sampler.
-Maker = Callable[[Space, Mapping[str, Any], int, Sequence[Told]], Sampler]
-
-
-def _optuna(space: Space, options: Mapping[str, Any], seed: int, warm: Sequence[Told]) -> Sampler:
-    from hpo.samplers.optuna_sampler import OptunaSampler  # imports Optuna: only who needs it pays
-
-    return OptunaSampler(space, options, seed, warm)
-
-
-TABLE: Mapping[str, Maker] = {
-    "grid": lambda space, options, seed, _warm: GridSampler(space, options, seed),
-    "random": lambda space, options, seed, _warm: RandomSampler(space, options, seed),
-    "qmc": lambda space, options, seed, _warm: QmcSampler(space, options, seed),
-    "tpe": _optuna,
-    "gp": _optuna,
-    "cmaes": _optuna,
-    "nsga2": _optuna,
+TABLE: Mapping[str, Row] = {
+    "grid": Row(GridSampler, objection=lambda _task: "is for workflow = grid"),
+    "random": Row(by_index.RandomSampler),
+    "qmc": Row(by_index.QmcSampler, objection=by_index.too_many_dimensions),
+    **{name: optuna_models.row(name) for name in optuna_models.MODELS},
 }
-
-#: Those that learn from the trials before.
-LEARNING = ("tpe", "gp", "cmaes", "nsga2")
 
 
 def create(name: str, space: Space, options: Mapping[str, Any], seed: int, warm: Sequence[Told] = ()) -> Sampler:
     """Make the sampler `name` for `space`, with its recorded options and the experiment's seed."""
-    return TABLE[name](space, options, seed, warm)
+    return TABLE[name].make(space, options, seed, warm)
 
 
-__all__ = ["LEARNING", "TABLE", "Proposal", "Sampler", "create"]
+__all__ = ["TABLE", "Proposal", "Row", "Sampler", "Task", "create"]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hpo.ledger import TrialRecord
-from hpo.samplers.base import Proposal, found
-from hpo.samplers.units import place
+from hpo.samplers.base import Proposal, Task, found
+from hpo.samplers.units import draw, place
 from hpo.space import ParameterSpace, Space
+from hpo.told import Told
 
 if TYPE_CHECKING:
     from scipy.stats.qmc import Sobol
+
+#: Dimensions for which there are Sobol directions (Joe & Kuo 2008, as in SciPy).
+SOBOL_DIMENSIONS = 21201
 
 
 class RandomSampler:
@@ -21,8 +24,8 @@ class RandomSampler:
 
     needs_history = False
 
-    def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
-        del options
+    def __init__(self, space: Space, options: Mapping[str, Any], seed: int, warm: Sequence[Told] = ()) -> None:
+        del options, warm
         assert isinstance(space, ParameterSpace)
         self._space = space
         self._seed = seed
@@ -30,8 +33,7 @@ class RandomSampler:
     def propose(self, history: Sequence[TrialRecord], number: int) -> Proposal:
         """Return the draw of trial `number`, whatever the history."""
         del history
-        dice = random.Random(f"{self._seed}/random/{number}")  # noqa: S311
-        return found(self._space, lambda _label, domain: place(domain, dice.random()))
+        return draw(self._space, self._seed, number)
 
 
 class QmcSampler:
@@ -39,8 +41,8 @@ class QmcSampler:
 
     needs_history = False
 
-    def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
-        del options
+    def __init__(self, space: Space, options: Mapping[str, Any], seed: int, warm: Sequence[Told] = ()) -> None:
+        del options, warm
         assert isinstance(space, ParameterSpace)
         self._space = space
         self._seed = seed
@@ -60,3 +62,9 @@ class QmcSampler:
             self._sobol.fast_forward(number)
         point = self._sobol.random(1)[0].tolist()
         return found(self._space, lambda label, domain: place(domain, point[self._columns[label]]))
+
+
+def too_many_dimensions(task: Task) -> str | None:
+    """Return the objection of `QmcSampler`."""
+    dimensions = len(task.space.domains())
+    return f"has at most {SOBOL_DIMENSIONS} dimensions, not {dimensions}" if dimensions > SOBOL_DIMENSIONS else None

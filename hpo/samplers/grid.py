@@ -8,6 +8,7 @@ from typing import Any
 from hpo.ledger import TrialRecord
 from hpo.samplers.base import Proposal
 from hpo.space import Space
+from hpo.told import Told
 
 
 class GridSampler:
@@ -15,8 +16,8 @@ class GridSampler:
 
     needs_history = False
 
-    def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
-        del options, seed  # a grid has no choices to make
+    def __init__(self, space: Space, options: Mapping[str, Any], seed: int, warm: Sequence[Told] = ()) -> None:
+        del options, seed, warm  # a grid has no choices to make
         self._space = space
 
     def propose(self, history: Sequence[TrialRecord], number: int) -> Proposal:

@@ -10,7 +10,7 @@ import contextlib
 import copy
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.samplers import BaseSampler, NSGAIISampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpo.ledger import TrialRecord
 from hpo.samplers.base import Proposal, found
-from hpo.samplers.by_index import RandomSampler
-from hpo.samplers.choice import DESIGNED
 from hpo.samplers.design import Design
+from hpo.samplers.optuna_models import MODELS
 from hpo.samplers.spread import spread
+from hpo.samplers.units import draw
 from hpo.samplers.untried import key, untried
 from hpo.space import ChoiceDomain, Domain, FloatDomain, IntDomain, ParameterSpace, Space, SpaceError
 from hpo.told import Kind, Told, softened, tell, without_diverged, worst
@@ -53,16 +53,12 @@ _STATES = {
     Kind.RUNNING: TrialState.RUNNING,
 }
 
-#: What these two cannot model is drawn at random; the user was told when the search was planned.
-_ALONE: Mapping[str, Any] = {"warn_independent_sampling": False}
 
-#: name -> the sampler with its recorded options and a seed. When Optuna is asked there are trials enough.
-_MAKERS: Mapping[str, Callable[..., BaseSampler]] = {
-    "tpe": lambda seed, **options: TPESampler(seed=seed, n_startup_trials=0, **options),
-    "gp": lambda seed, **options: GPSampler(seed=seed, n_startup_trials=1, **_ALONE, **options),
-    "cmaes": lambda seed, **options: CmaEsSampler(seed=seed, n_startup_trials=1, **_ALONE, **options),
-    "nsga2": lambda seed, **options: NSGAIISampler(seed=seed, **options),
-}
+def make(name: str, seed: int, **recorded: Any) -> BaseSampler:
+    """Make Optuna's sampler `name` of `MODELS`, with the arguments that were recorded."""
+    model = MODELS[name]
+    made: BaseSampler = getattr(optuna.samplers, model.sampler)(seed=seed, **model.fixed, **recorded)
+    return made
 
 
 class _Kept(FrozenTrial):
@@ -103,12 +99,13 @@ class OptunaSampler:
         ended = sum(one.kind is not Kind.RUNNING for one in told)
         if number < self._options["design_size"] or ended < self._options["startup"]:
             return self._untried(self._design.propose(number), told, number)
-        model = self._model(number)
-        if model["name"] == "gp":
+        recorded = self._recorded(number)
+        model = MODELS[recorded["name"]]
+        if model.gaussian:
             told = softened(told, self._signs, self._everywhere(told))
-        with _quiet(), _one_thread() if model["name"] == "gp" else contextlib.nullcontext():
-            proposal = self._ask(self._study(model, told, number), number)
-        return self._untried(proposal, told, number) if model["name"] in DESIGNED else proposal
+        with _quiet(), _one_thread() if model.gaussian else contextlib.nullcontext():
+            proposal = self._ask(self._study(recorded, told, number), number)
+        return self._untried(proposal, told, number) if model.designed else proposal
 
     def _everywhere(self, told: Sequence[Told]) -> list[Told]:
         """Trials with values that lie everywhere: the first; with earlier experiments, in any order, some of these."""
@@ -143,14 +140,16 @@ class OptunaSampler:
         except SpaceError:  # too many to be counted
             return None
 
-    def _model(self, number: int) -> Mapping[str, Any]:
+    def _recorded(self, number: int) -> Mapping[str, Any]:
+        """The name and the arguments of the model that is asked."""
         later = self._options.get("later")
-        model: Mapping[str, Any] = later if later and number >= later["from"] else self._options["model"]
-        return model
+        recorded: Mapping[str, Any] = later if later and number >= later["from"] else self._options["model"]
+        return recorded
 
-    def _study(self, model: Mapping[str, Any], told: Sequence[Told], number: int) -> Study:
+    def _study(self, recorded: Mapping[str, Any], told: Sequence[Told], number: int) -> Study:
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
-        sampler = _MAKERS[model["name"]](seed, **model["optuna"], **self._begin(model, told))
+        begin = self._begin(told) if MODELS[recorded["name"]].sources else {}
+        sampler = make(recorded["name"], seed, **recorded["optuna"], **begin)
         study = optuna.create_study(sampler=sampler, directions=self._options["directions"])
         failed_values = worst(told, self._signs)
         constrained = any(one.kind is Kind.FAILED for one in told)
@@ -159,13 +158,13 @@ class OptunaSampler:
             _choose_parents(sampler, study)
         return study
 
-    def _begin(self, model: Mapping[str, Any], told: Sequence[Told]) -> dict[str, Any]:
+    def _begin(self, told: Sequence[Told]) -> dict[str, Any]:
         """Where CMA-ES begins, when there are trials of earlier experiments: among the best of them (Nomura 2021).
 
         Those are the best tenth. Fewer than ten are repeated, so that it is the best one.
         """
         known = [one for one in told if one.number < 0 and one.kind is Kind.COMPLETED]
-        if model["name"] != "cmaes" or not known:
+        if not known:
             return {}
         numbers = {
             label: distribution
@@ -208,7 +207,7 @@ class OptunaSampler:
         try:
             proposal = found(self._space, lambda label, domain: _suggest(trial, label, domain))
         except SpaceError:  # a transformation that is infinite at an edge, where models like to go; a draw is inside
-            return RandomSampler(self._space, {}, self._seed).propose((), number)
+            return draw(self._space, self._seed, number)
         kept = study.get_trials(deepcopy=False)[-1].system_attrs
         attrs = {key: value for key, value in kept.items() if not key.startswith(_REDUNDANT)}
         return Proposal(proposal.params, {**proposal.system_attrs, **({OPTUNA: attrs} if attrs else {})})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
-from hpo.space import ChoiceDomain, Domain, FloatDomain, IntDomain
+from hpo.samplers.base import Proposal, found
+from hpo.space import ChoiceDomain, Domain, FloatDomain, IntDomain, ParameterSpace
 
 
 def count(domain: Domain) -> int | None:
@@ -43,3 +45,9 @@ def _place_log(domain: IntDomain | FloatDomain, unit: float) -> float:
     low, high = math.log(domain.low - half), math.log(domain.high + half)
     value = math.exp(low + unit * (high - low))
     return min(max(round(value) if half else value, domain.low), domain.high)
+
+
+def draw(space: ParameterSpace, seed: int, number: int) -> Proposal:
+    """Return the independent draw of trial `number`, uniform on each parameter's scale."""
+    dice = random.Random(f"{seed}/random/{number}")  # noqa: S311
+    return found(space, lambda _label, domain: place(domain, dice.random()))

@@ -11,7 +11,7 @@ from typing import Any
 from hpo import pruners, samplers
 from hpo.errors import Complaints, UserError
 from hpo.inputfile import InputFile
-from hpo.samplers import choice
+from hpo.samplers import Task, choice
 from hpo.search import warm_start
 from hpo.search.warm_start import WarmStart
 from hpo.space import ParameterSpace, Space, SpaceError
@@ -25,9 +25,9 @@ _EPOCHS = ("epochs", "nb_epochs", "num_epochs", "n_epochs")
 class Search:
     """What experiment.json keeps of the plan.
 
-    n_trials: None when only max_hours ends the search. sampler: its name, options and Optuna's version. pruner: its
-    name and options, or None. max_hours: of all workers and restarts together. warm_start: what is known beforehand.
-    notes: why it is so, for `hpo check`; not kept.
+    n_trials: None when only max_hours ends the search. sampler: its name, its options and the version of the library
+    that it is made with. pruner: its name and options, or None. max_hours: of all workers and restarts together.
+    warm_start: what is known beforehand. notes: why it is so, for `hpo check`; not kept.
     """
 
     n_trials: int | None
@@ -142,36 +142,38 @@ class _Planner:
         if not space.domains():
             self._error("workflow", f"there is nothing to search for {workflow}: each parameter has one value")
             return None
-        task = choice.Task(space, tuple(self._control["objective"]), directions, pruned, n_trials)
+        task = Task(
+            space,
+            tuple(self._control["objective"]),
+            directions,
+            pruned,
+            n_trials,
+            design_size=self._control["design_size"],
+            known=len(self._warm.trials) if self._warm and "design_size" not in self._given.given else 0,
+            switches=asked == "auto",
+        )
         return self._suited(workflow if workflow != "bayesian" else asked, task)
 
-    def _suited(self, asked: str, task: choice.Task) -> dict[str, Any] | None:
-        if asked == "grid":
-            self._error("sampler", "sampler = grid is for workflow = grid")
-            return None
+    def _suited(self, asked: str, task: Task) -> dict[str, Any] | None:
         name = asked
         if asked == "auto":
             name, why = choice.automatic(task)
             self._notes.append(f"sampler = auto is {name} here: {why}")
+        row = samplers.TABLE[name]
         keyword = "sampler" if "sampler" in self._given.given else "workflow"
-        if (objection := choice.objection(name, task)) is not None:
+        if (objection := row.objection(task)) is not None:
             self._error(keyword, f"sampler = {name} {objection}")
             return None
-        if (reservation := choice.reservation(name, task)) is not None:
+        if (reservation := row.reservation(task)) is not None:
             self._warn(keyword, f"sampler = {name} {reservation}")
-        if self._warm is not None and name not in samplers.LEARNING:
+        if self._warm is not None and not row.learns:
             self._warn("warm_start", f"sampler = {name} learns nothing from warm_start; sampler = tpe does")
-        if "design_size" in self._given.given and name not in choice.DESIGNED:
+        if "design_size" in self._given.given and not row.designed:
+            designed = " and ".join(other for other, its in samplers.TABLE.items() if its.designed)
             message = f"sampler = {name} does not begin with a design of design_size trials"
-            self._warn("design_size", f"{message}; sampler = {' and '.join(choice.DESIGNED)} do")
-        return {"name": name, **self._options(name, task, switches=asked == "auto")}
-
-    def _options(self, name: str, task: choice.Task, *, switches: bool) -> dict[str, Any]:
-        if name not in samplers.LEARNING:
-            return {"options": {}}
-        known = len(self._warm.trials) if self._warm and "design_size" not in self._given.given else 0
-        options = choice.recorded(name, task, self._control["design_size"], known=known, switches=switches)
-        return {"options": options, "optuna": importlib.metadata.version("optuna")}
+            self._warn("design_size", f"{message}; sampler = {designed} do")
+        version = {row.library: importlib.metadata.version(row.library)} if row.library else {}
+        return {"name": name, "options": row.options(task), **version}
 
     def _warm_start(self, directions: tuple[str, ...]) -> WarmStart | None:
         source, space = self._control["warm_start"], self._given.space

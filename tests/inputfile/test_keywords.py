@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support import hpo
 
-from hpo import pruners, registry
+from hpo import pruners, registry, samplers
 from hpo.cli.keywords import as_markdown, as_text
 from hpo.errors import InputError
 from hpo.inputfile import InputFile, read
@@ -145,7 +145,12 @@ def test_every_keyword_ever_documented_is_known() -> None:
 
 
 def test_every_member_of_a_family_can_be_chosen() -> None:
-    families = {"executor": registry.EXECUTORS, "runner": registry.RUNNERS, "sampler": registry.SAMPLERS}
+    families = {
+        "executor": registry.EXECUTORS,
+        "runner": registry.RUNNERS,
+        "sampler": samplers.TABLE,
+        "pruner": pruners.TABLE,
+    }
     for name, members in families.items():
         assert [KEYWORDS[name].type.read(member) for member in members] == list(members)
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from bench import SCRIPTS, Bench
 
-from hpo import registry, runners
 from hpo.runners.command import command_errors, filled, pattern_errors
 from hpo.trial import Attempt, Failure, Result
 
@@ -66,10 +65,6 @@ def run_with_params_file(bench: Bench, script: Any, params: dict[str, Any], **se
     bench.attempt = attempt
     result: Result = bench.runner(script, **settings).run(attempt, bench.watch)
     return result
-
-
-def test_the_table_of_runners_has_the_registered_names() -> None:
-    assert tuple(runners.TABLE) == registry.RUNNERS
 
 
 def sentence(result: Result) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hpo import samplers
 from hpo.ledger import AttemptRecord, TrialRecord
-from hpo.samplers import Proposal, choice
+from hpo.samplers import Proposal, Task
 from hpo.space import Categorical, Constant, Integer, ParameterSpace, Real, Vector
 from hpo.space.expressions import Call, Name
 
@@ -57,12 +57,15 @@ CONDITIONAL = ParameterSpace(
 NUMBERS = ParameterSpace([Real("x", -5, 5), Real("y", -5, 5)])
 FINITE = ParameterSpace([Categorical("c", ["a", "b", "c"]), Integer("n", 1, 40)])
 
+#: Those that learn from the trials before.
+LEARNING = [name for name, row in samplers.TABLE.items() if row.learns]
+
 
 def options(name: str, space: ParameterSpace, directions: Sequence[str] = ("minimize",)) -> dict[str, Any]:
     """What the plan of a search would record for a sampler."""
     names = ("val_loss", *(f"other{i}" for i in range(1, len(directions))))
-    task = choice.Task(space, names, tuple(directions), n_trials=100)
-    return choice.recorded(name, task, 10) if name in samplers.LEARNING else {}
+    task = Task(space, names, tuple(directions), n_trials=100, design_size=10)
+    return dict(samplers.TABLE[name].options(task))
 
 
 @dataclass

@@ -7,10 +7,10 @@ import random
 import statistics
 
 import pytest
-from samplers.searching import CONDITIONAL, FINITE, KINDS, NUMBERS, Searching, every_end, options, sphere
+from samplers.searching import CONDITIONAL, FINITE, KINDS, LEARNING, NUMBERS, Searching, every_end, options, sphere
 
-from hpo import registry, samplers
-from hpo.samplers import Proposal, choice
+from hpo import samplers
+from hpo.samplers import Proposal, Task
 from hpo.samplers.spread import spread
 from hpo.samplers.untried import key, untried
 from hpo.search.inverse import Inverse
@@ -21,9 +21,9 @@ from hpo.told import FOUND, Kind, Told, softened
 SPACES = {"kinds": KINDS, "conditional": CONDITIONAL, "numbers": NUMBERS, "finite": FINITE}
 CASES = [
     pytest.param(name, space, id=f"{name}-{label}")
-    for name in samplers.TABLE
+    for name, row in samplers.TABLE.items()
     for label, space in SPACES.items()
-    if (label == "finite" if name == "grid" else not choice.objection(name, choice.Task(space)))
+    if (label == "finite" if name == "grid" else not row.objection(Task(space)))
 ]
 
 
@@ -32,14 +32,10 @@ def count(name: str) -> int:
     return 13 if name == "gp" else 30
 
 
-def test_the_registry_has_the_names_of_the_table():
-    assert tuple(samplers.TABLE) == registry.SAMPLERS
-
-
 @pytest.mark.parametrize("name", samplers.TABLE)
 def test_those_that_look_at_the_history_are_those_that_learn(name: str):
     made = samplers.create(name, FINITE, options(name, FINITE), 1)
-    assert made.needs_history == (name in samplers.LEARNING)
+    assert made.needs_history == (name in LEARNING)
 
 
 @pytest.mark.parametrize("workers", [1, 8])
@@ -74,15 +70,13 @@ def test_the_seed_decides(name: str):
     assert not [a for a, b in zip(first, other, strict=True) if a == b]
 
 
-@pytest.mark.parametrize("name", samplers.LEARNING)
+@pytest.mark.parametrize("name", LEARNING)
 def test_when_everything_has_failed_the_search_goes_on(name: str):
     search = Searching(name, NUMBERS, lambda _: {"failure": {"kind": "exception", "detail": "no"}})
     assert len({json.dumps(p) for p in search.run(14)}) == 14
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in samplers.LEARNING if not choice.objection(n, choice.Task(NUMBERS, ("a", "b")))]
-)
+@pytest.mark.parametrize("name", [n for n in LEARNING if not samplers.TABLE[n].objection(Task(NUMBERS, ("a", "b")))])
 def test_several_objectives(name: str):
     def objective(params: dict[str, float]) -> dict[str, object]:
         if params["x"] < -4:
@@ -116,7 +110,7 @@ def test_a_transformation_may_be_infinite_at_the_edge_where_the_best_lies(name: 
 # -- what is known beforehand ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", samplers.LEARNING)
+@pytest.mark.parametrize("name", LEARNING)
 def test_trials_of_an_earlier_search_are_learnt_from(name: str):
     """The first generation of NSGA-II are their children, CMA-ES begins among the best of them."""
     space = ParameterSpace([Real(f"x{i}", -5, 5) for i in range(3)])
@@ -136,10 +130,10 @@ def test_trials_of_an_earlier_search_are_learnt_from(name: str):
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 9, 10])
-@pytest.mark.parametrize("name", samplers.LEARNING)
+@pytest.mark.parametrize("name", LEARNING)
 def test_few_trials_of_an_earlier_search_are_enough_to_begin(name: str, count: int):
     warm = [Told(-1 - n, Kind.COMPLETED, {"x": 1 + n / 5, "y": -2.0}, (float(n),)) for n in range(count)]
-    recorded = choice.recorded(name, choice.Task(NUMBERS, n_trials=50), 10, known=count)
+    recorded = samplers.TABLE[name].options(Task(NUMBERS, n_trials=50, design_size=10, known=count))
     made = samplers.create(name, NUMBERS, recorded, 1, warm)
     assert len({json.dumps(made.propose((), number).params) for number in range(3)}) == 3
 
@@ -192,7 +186,7 @@ SMALL = ParameterSpace([Categorical("c", ["a", "b"]), Integer("n", 1, 3), Intege
 
 
 @pytest.mark.parametrize("workers", [1, 8])
-@pytest.mark.parametrize("name", choice.DESIGNED)
+@pytest.mark.parametrize("name", [name for name, row in samplers.TABLE.items() if row.designed])
 def test_no_point_is_repeated_while_others_are_left(name: str, workers: int):
     search = Searching(name, SMALL, sphere, workers)
     points = [json.dumps(params) for params in search.run(18)]

@@ -13,8 +13,8 @@ import optuna
 import pytest
 from samplers.searching import Searching, options, sphere
 
-from hpo import samplers
-from hpo.samplers.optuna_sampler import _MAKERS
+from hpo.samplers.optuna_models import MODELS
+from hpo.samplers.optuna_sampler import make
 from hpo.space import ParameterSpace, Real
 
 SPACE = ParameterSpace([Real(name, -5, 5) for name in "abcd"])
@@ -29,7 +29,7 @@ def ours(name: str, count: int, seed: int) -> list[float]:
 
 def optunas(name: str, count: int, seed: int) -> list[float]:
     recorded = options(name, SPACE)
-    sampler = _MAKERS[name](seed, **recorded["model"]["optuna"])
+    sampler = make(name, seed, **recorded["model"]["optuna"])
     study = optuna.create_study(sampler=sampler)
     for _ in range(count):
         trial = study.ask()
@@ -46,7 +46,7 @@ def converged(values: list[float]) -> float:
 OTHERWISE: dict[str, tuple[int, Callable[[list[float]], float]]] = {"tpe": (60, converged), "gp": (20, min)}
 
 
-@pytest.mark.parametrize("name", samplers.LEARNING)
+@pytest.mark.parametrize("name", MODELS)
 def test_rebuilding_costs_no_quality(name: str):
     count, measure = OTHERWISE.get(name, (160, converged))
     optuna.logging.set_verbosity(optuna.logging.ERROR)
