@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from slurm_bench import CLUSTER, FAKES, Folder, end_jobs, is_up, run
+from slurm_support import CLUSTER, FAKES, Folder, end_jobs, is_up, run
 
 
 @pytest.fixture(scope="session")

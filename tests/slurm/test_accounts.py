@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import support
-from slurm_bench import CLUSTER, Folder, run
+from slurm_support import CLUSTER, Folder, run
 
 pytestmark = pytest.mark.usefixtures("accounts")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import support
-from slurm_bench import Folder
+from slurm_support import Folder
 
 from hpo.results.view import View
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import support
-from slurm_bench import CLUSTER, Folder, end_jobs, run
+from slurm_support import CLUSTER, Folder, end_jobs, run
 
 from hpo.liveness import read
 from hpo.processes import start_time

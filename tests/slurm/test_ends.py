@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import support
-from slurm_bench import Folder, end_jobs, run
+from slurm_support import Folder, end_jobs, run
 
 from hpo.liveness import Identity, read
 from hpo.slurm import jobs

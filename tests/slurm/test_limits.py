@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import support
-from slurm_bench import Folder, run
+from slurm_support import Folder, run
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
