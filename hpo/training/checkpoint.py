@@ -32,7 +32,7 @@ _TRAILER = struct.Struct("<4sQI")  # magic, bytes before it, their CRC-32; torch
 _MAGIC = b"hpoC"
 _ZIP = b"PK"  # how a file of torch.save begins
 
-_written: list[Path] = []  # by this process, oldest first
+_written: list[Path] = []  # in the folder of the trial that this process works on, oldest first
 _last_save = time.monotonic()
 
 
@@ -41,14 +41,15 @@ def save(state: Any, step: int, *, every: float = 0, keep: int = 2) -> Path | No
 
     state: anything that pickles; with torch imported anything that `torch.save` takes. step: names the file.
     every: seconds that must have passed since the last save, or since the script began; when the trial is asked to
-    pause it is saved whatever the time, and when it is pruned never. keep: how many of this process's checkpoints stay.
-    OSError when the folder cannot be written; the checkpoints before it are then still whole.
+    pause it is saved whatever the time, and when it is pruned never. keep: how many of those that this process has
+    saved for this trial stay. OSError when the folder cannot be written; the checkpoints before it are still whole.
     """
     global _last_save
+    path = (folder() / f"checkpoint_{step}.pt").absolute()
+    _forget_other_trials(path.parent)
     reason = stop_requested()
     if reason == "prune" or (reason is None and time.monotonic() - _last_save < every):
         return None
-    path = folder() / f"checkpoint_{step}.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, {"state": state, "generators": seeds.get_state()})
     _last_save = time.monotonic()
@@ -107,6 +108,14 @@ def _age_and_step(path: Path) -> tuple[int, int]:
         return path.stat().st_mtime_ns, int(match[1])
     except OSError:
         return 0, int(match[1])
+
+
+def _forget_other_trials(own: Path) -> None:
+    """With ``isolation = none`` a process runs one trial after the other: what the ones before left is theirs."""
+    global _last_save
+    if _written and _written[-1].parent != own:
+        _written.clear()
+        _last_save = time.monotonic()
 
 
 def _forget_all_but(keep: int, newest: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -53,6 +54,18 @@ def test_the_last_few_are_kept(folder: Path) -> None:
     for epoch in range(1, 6):
         checkpoint.save({"epoch": epoch}, step=epoch, keep=3)
     assert names(folder) == {"checkpoint_3.pt", "checkpoint_4.pt", "checkpoint_5.pt"}
+
+
+def test_trials_in_one_process_each_keep_their_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with isolation = none: the next trial has another folder, and its clock begins anew."""
+    for name in ("first", "second"):
+        monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(folder / name))
+        for epoch in (1, 2, 3):
+            checkpoint.save({"epoch": epoch}, step=epoch)
+    assert names(folder / "first") == names(folder / "second") == {"checkpoint_2.pt", "checkpoint_3.pt"}
+    monkeypatch.setattr(checkpoint, "_last_save", -math.inf)
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(folder / "third"))
+    assert checkpoint.save({"epoch": 1}, step=1, every=3600) is None
 
 
 def test_a_step_saved_twice_is_one_file(folder: Path) -> None:
