@@ -32,7 +32,7 @@ def get_state() -> dict[str, Any]:
     if torch := sys.modules.get("torch"):
         state["torch"] = torch.get_rng_state()
         if torch.cuda.is_initialized():
-            state["cuda"] = torch.cuda.get_rng_state_all()
+            state["cuda"] = [torch.cuda.get_rng_state(n) for n in _devices(torch)]
         if torch.backends.mps.is_available():
             state["mps"] = torch.mps.get_rng_state()
     return state
@@ -46,7 +46,14 @@ def set_state(state: dict[str, Any]) -> None:
         numpy.random.set_state(state["numpy"])
     if torch and "torch" in state:
         torch.set_rng_state(state["torch"])
-        if "cuda" in state and torch.cuda.device_count() == len(state["cuda"]):
-            torch.cuda.set_rng_state_all(state["cuda"])
+        if "cuda" in state:  # another job may see more or fewer: a script that uses one continues on its own
+            for n, kept in zip(_devices(torch), state["cuda"], strict=False):
+                torch.cuda.set_rng_state(kept, n)
         if "mps" in state and torch.backends.mps.is_available():
             torch.mps.set_rng_state(state["mps"])
+
+
+def _devices(torch: Any) -> list[int]:
+    """The CUDA devices that this process sees, the current one first."""
+    count = torch.cuda.device_count()
+    return sorted(range(count), key=lambda n: n != torch.cuda.current_device()) if count else []
