@@ -82,6 +82,11 @@ class Identity:
         """The job in which it runs; None outside one."""
         return Incarnation(self.cluster, self.job_task, self.restart, self.node) if self.job_task else None
 
+    @property
+    def is_task(self) -> bool:
+        """Whether it is a task of the experiment's own jobs, and not a worker within somebody's allocation."""
+        return bool(self.job_task) and self.executor == "slurm"
+
     def earlier_boot(self) -> bool:
         """Whether it ran on this machine (equal host name and machine id) before the machine was started again."""
         return (
@@ -190,7 +195,7 @@ class Liveness:
             return by_job
         if seen is not None:
             return seen
-        if by_job is not None and identity.executor == "slurm":
+        if by_job is not None and identity.is_task:
             return by_job
         return self._elsewhere(identity)  # within an allocation the job outlives its workers
 
@@ -229,12 +234,15 @@ class Liveness:
                     (self._folder / f"{identity.id}.dead").write_text(reason)
         return Vitality.UNKNOWN if lives is None else Vitality.ALIVE if lives else Vitality.DEAD
 
-    def _here(self, identity: Identity) -> Vitality:
+    def _here(self, identity: Identity) -> Vitality | None:
+        """What the process of a worker of this host tells; None for a stopped one that is Slurm's to judge."""
         if not processes.is_running(identity.pid, identity.start_time):
             return Vitality.DEAD
         if not processes.is_stopped(identity.pid):
             self._since.pop(identity.id, None)
             return Vitality.ALIVE
+        if identity.is_task:
+            return None  # Slurm itself stops it (suspended, preempted by SUSPEND), and lets it go on
         if self._stood_still(identity.id, "stopped") < STOPPED_LIMIT:
             return Vitality.UNKNOWN
         if not self._kill:

@@ -67,8 +67,25 @@ class Board:
         self.trouble = ""
 
     def last_question(self) -> int:
-        """The number of the last question that anybody asked; 0 before the first."""
+        """The number of the last question that anybody asked; 0 before the first.
+
+        A file is made and removed first: a network file system then reads the folder anew, and not from its memory.
+        """
+        with contextlib.suppress(OSError):  # who may not write here sees what there is to see
+            self._folder.mkdir(exist_ok=True)
+            self._stamp()
+        return self._last()
+
+    def _last(self) -> int:
         return max(self._numbers("asked"), default=0)
+
+    def _stamp(self) -> float:
+        """The file server's time now."""
+        probe = self._folder / f".{secrets.token_hex(6)}"
+        probe.touch()
+        now = probe.stat().st_mtime
+        probe.unlink()
+        return now
 
     def answer(self) -> Answer | None:
         """The newest answer, after a new question if one is due; None when there has been none."""
@@ -105,7 +122,7 @@ class Board:
         return [int(number) for number, _, kind in pairs if number.isdigit() and kind == suffix]
 
     def _ask_if_due(self, question: Callable[[], dict[str, Any]]) -> None:
-        last = self.last_question()
+        last = self._last()
         if not self._may_ask() or (last and self._age(last) < self._interval()):
             return
         try:
@@ -184,16 +201,12 @@ class Board:
         return int(self._load(newest).get("failures", 0))
 
     def _interval(self) -> float:
-        return min(self._every * 2.0 ** self._failures(), max(MOST_BACK_OFF, self._every))
+        return min(self._every * 2.0 ** min(self._failures(), 10), max(MOST_BACK_OFF, self._every))
 
     def _age(self, number: int, suffix: str = "asked") -> float:
         """Seconds since a file was made, both times stamped by the file server; endless when it is gone."""
-        probe = self._folder / f".{secrets.token_hex(6)}"
         try:
-            probe.touch()
-            now = probe.stat().st_mtime
-            probe.unlink()
-            return float(max(0.0, now - self._path(number, suffix).stat().st_mtime))
+            return float(max(0.0, self._stamp() - self._path(number, suffix).stat().st_mtime))
         except FileNotFoundError:
             return float("inf")
         except OSError:

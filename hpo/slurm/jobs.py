@@ -32,7 +32,8 @@ _MARKS = ("over", "ends", "unanswered", "cancelled")
 class Job:
     """One array that was submitted.
 
-    first: the trial of task 0, where each trial has a task. asked: the number of squeue's last question before.
+    first: the trial of task 0, where each trial has a task. asked: the number of squeue's last question when sbatch had
+    answered: any later one shows the job, if it is there.
     """
 
     id: str
@@ -53,7 +54,6 @@ def submit(folder: Path, array: Array, after: str = "") -> Job:
 
     after: the number of a job that must have ended before.
     """
-    asked = Board(folder / "scheduler").last_question()
     try:
         answer = commands.ask(*command(folder, array, after), patience=commands.PATIENCE_TO_SUBMIT)
     except SchedulerError as error:
@@ -61,6 +61,8 @@ def submit(folder: Path, array: Array, after: str = "") -> Job:
     number, _, cluster = answer.strip().partition(";")
     if not number.isdigit():
         raise SchedulerError(f"sbatch did not print the number of a job, but {answer.strip()[:100]!r}")
+    # Read now: a question that was begun while sbatch ran need not show the job.
+    asked = Board(folder / "scheduler").last_question()
     job = Job(number, list(array.indexes), array.first, cluster or cluster_name(), time.time(), asked)
     (folder / "jobs").mkdir(exist_ok=True)
     for mark in _MARKS:  # of a job that had this number before Slurm forgot all that it knew

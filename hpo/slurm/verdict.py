@@ -1,8 +1,9 @@
 """Whether Slurm says that a worker's job still runs.
 
 A job is over when an answer of squeue that was *begun after the worker was first known* does not show it, shows it as
-ended, or shows it with a higher count of restarts. An answer from a cache would kill the living. No answer, and an
-answer of another cluster, say nothing.
+ended, or shows it with a higher count of restarts. An answer from a cache would kill the living. No answer, an answer
+of another cluster, and a job that was queued again and is still COMPLETING, since its old processes may be saving, say
+nothing.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class Verdicts:
 
 
 def _is_over(task: Task, job: Incarnation) -> bool:
-    return task.over or task.restarts > job.restart
+    """Whether a start of a task has ended: of one that was queued again, not before its processes have."""
+    return task.over or (task.restarts > job.restart and task.state != "COMPLETING")
 
 
 @dataclass(frozen=True, slots=True)
