@@ -134,8 +134,7 @@ class Leftovers:
 
         What a dead owner last wrote is read again, and whether somebody else was faster: then the trial is theirs.
         """
-        last = record.attempts.get(record.last)
-        if record.last in record.voided or (last is not None and (last.paused or self._given_up(record))):
+        if _is_given_up(record, self._max_attempts):
             return True
         owner = record.owner
         match self._liveness.of(owner):
@@ -146,12 +145,6 @@ class Leftovers:
             case Vitality.UNKNOWN:
                 self.undecided = True
         return False
-
-    def _given_up(self, record: TrialRecord) -> bool:
-        """Whether the last attempt ended by infrastructure, with attempts left: its worker did not commit it."""
-        outcome = record.attempts[record.last].outcome()
-        failure = failure_of(outcome) if outcome else None
-        return failure is not None and failure.retried and record.deaths < self._max_attempts
 
     def _bury(self, owner: str, record: TrialRecord) -> None:
         self._liveness.bury(owner)
@@ -164,7 +157,7 @@ class Leftovers:
         if record.last in record.voided or (last is not None and last.paused):
             return False
         outcome = last.outcome() if last else None
-        if outcome is not None and not self._given_up(record):
+        if outcome is not None and not _failed_for_now(record, self._max_attempts):
             self._leave_value(record, outcome)
             self.commit(record, record.last)
             return True
@@ -175,6 +168,38 @@ class Leftovers:
             self.commit(record, record.last)
             return True
         return False
+
+
+def trials_wait(experiment: Experiment, only: int | None) -> bool:
+    """Whether a trial (or the trial `only`) is in nobody's hands, as far as can be told without asking twice.
+
+    Never begun, given up, or of a worker that has ended or is not known to live.
+    """
+    ledger = experiment.ledger(None if only is None else {only})
+    if only is not None:
+        ledger.trial(only)
+    elif len(ledger.trials) < experiment.budget:
+        return True
+    uncommitted = [record for record in ledger.trials.values() if record.committed is None]
+    attempts = int(experiment.keywords["max_attempts"])
+    if any(not record.last or record.owner in ledger.ended or _is_given_up(record, attempts) for record in uncommitted):
+        return True
+    judge = liveness.Liveness(experiment.workers, kill=False)
+    return any(judge.of(record.owner) is not Vitality.ALIVE for record in uncommitted)
+
+
+def _is_given_up(record: TrialRecord, max_attempts: int) -> bool:
+    """Whether the last attempt is over by the word of its own worker, or set aside, and the trial is not."""
+    last = record.attempts.get(record.last)
+    over = last is not None and (last.paused or _failed_for_now(record, max_attempts))
+    return over or record.last in record.voided
+
+
+def _failed_for_now(record: TrialRecord, max_attempts: int) -> bool:
+    """Whether the last attempt ended by infrastructure, with attempts left: its worker did not commit it."""
+    outcome = record.attempts[record.last].outcome()
+    failure = failure_of(outcome) if outcome else None
+    return failure is not None and failure.retried and record.deaths < max_attempts
 
 
 def _begun_and_done(keys: Sequence[str]) -> tuple[set[int], set[int]]:

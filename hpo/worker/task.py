@@ -7,9 +7,11 @@ each trial has a task of its own (``array = trials``), and otherwise without mea
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,22 +28,37 @@ from hpo.slurm.verdict import TimeLeft
 from hpo.trial import LOST
 from hpo.worker.bounds import Ended
 from hpo.worker.deadline import Deadline
+from hpo.worker.leftovers import trials_wait
 from hpo.worker.loop import Worker
 
+#: Seconds between two tries to have a job queued again, while Slurm does not answer or is too busy.
+TRY_EVERY = 30.0
+#: What scontrol says where a job cannot be queued again at all. Any other failure says nothing, or that it was done.
+_NEVER = ("disabled", "denied", "not permitted", "not supported", "batch job", "invalid job id")
+#: Of sbatch's failures those after which nobody knows whether the job was taken.
+_UNCERTAIN = re.compile("^sbatch.*(timed out|did not answer)", re.S)
+#: The signals by which a scheduler, or a user, ends a job.
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: How a worker of a crew tells by its exit status why it ended, where that decides what becomes of the job.
 STATUS = {Ended.WALLTIME: 75, Ended.TERMINATED: 76}
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The job in which this process runs. only: the one trial that is its, or None."""
+    """The job in which this process runs.
+
+    only: the one trial that is its, or None. heard: signals to end that came before there was a worker to heed them.
+    """
 
     experiment: Experiment
     here: Incarnation
     only: int | None
+    heard: Sequence[int] = ()
 
     def work(self) -> Ended:
         """Take trials; why no more. Raises `HpoError`."""
+        if self.heard:
+            return Ended.TERMINATED
         told = TimeLeft(Board(self.experiment.scheduler), self.here)
         deadline = Deadline.of(told=told)
         worker = Worker(self.experiment, "slurm", deadline=deadline, only=self.only)
@@ -52,6 +69,8 @@ class Task:
 
         worker.heed_signals()
         signal.signal(signal.SIGUSR1, warn)
+        if self.heard:  # while the worker was made, which takes its time
+            worker.terminate()
         return worker.run()
 
     def crew(self, count: int) -> Ended:
@@ -63,9 +82,11 @@ class Task:
             del frame
             processes.kill([worker.pid for worker in workers if worker.poll() is None], signal.Signals(number))
 
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        for number in (*_ENDING, signal.SIGUSR1):
             signal.signal(number, pass_on)
-        ends = [worker.wait() for worker in workers]
+        if self.heard:
+            pass_on(signal.SIGTERM, None)
+        ends = [_status(worker.wait()) for worker in workers]
         failed = [status for status in ends if status not in (0, *STATUS.values())]
         if failed and len(failed) == len(ends):
             raise SchedulerError(f"all {count} workers of this job ended with {failed}")
@@ -77,7 +98,7 @@ class Task:
         One that was preempted may be Slurm's to queue again, or ours. One that somebody cancelled is left alone.
         """
         if ended is Ended.WALLTIME:
-            self._go_on(LOST["TIMEOUT"])
+            self._go_on("too little of its walltime is left for another trial")
         elif ended is Ended.TERMINATED and self.experiment.stop() is None:
             told = verdict.termination(self.here)
             if told.reason:
@@ -88,30 +109,41 @@ class Task:
     def _go_on(self, why: str) -> None:
         """Have Slurm run this job again, if trials wait for it: requeued, or where that is refused, as a new job.
 
-        The last thing that is done, since a requeued job gets SIGTERM at once.
+        The last thing that is done, since a requeued job gets SIGTERM at once. While Slurm does not answer it is tried
+        again, until this process is killed, or sees that what it asked for was done.
         """
-        if not self._trials_wait() or self._came_back():
-            return
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
+        told = False
+        while self._trials_wait() and not self._came_back():
+            try:
+                print(f"{why}, and trials are left: {self._queued_again()}", flush=True)
+                return
+            except SchedulerError as error:
+                if _UNCERTAIN.search(str(error)):
+                    raise  # the job may be there: better one too few than one too many
+                if not told:
+                    print(f"{why}, and trials are left; asked again until Slurm queues the job: {error}", flush=True)
+                told = True
+            time.sleep(TRY_EVERY)
+
+    def _queued_again(self) -> str:
+        """Have this job queued again, or submit one in its place; how it goes on.
+
+        Raises `SchedulerError` when Slurm cannot do it now, or has not said whether it did.
+        """
         try:
             commands.ask("scontrol", "requeue", self.here.task)
-            print(f"{why}, and trials are left: {self.here.task} is queued again", flush=True)
-        except SchedulerError as refused:
+        except commands.Refusal as refused:
+            if not any(words in str(refused).casefold() for words in _NEVER):
+                raise
             job = jobs.submit(self.experiment.folder, self._array())
-            print(f"{why}, and trials are left: job {job.id} continues ({refused})", flush=True)
+            return f"job {job.id} continues ({refused})"
+        return f"{self.here.task} is queued again"
 
     def _trials_wait(self) -> bool:
         """Whether there are trials in nobody's hands."""
-        if self.experiment.stop() is not None:
-            return False
-        ledger = self.experiment.ledger()
-        waiting = [
-            record for record in ledger.trials.values() if record.committed is None and record.state() != "running"
-        ]
-        if self.only is not None:
-            return any(record.number == self.only for record in waiting)
-        return bool(waiting) or len(ledger.trials) < self.experiment.budget
+        return self.experiment.stop() is None and trials_wait(self.experiment, self.only)
 
     def _came_back(self) -> bool:
         """Whether a later start of this job is there already: what we asked for would end it."""
@@ -124,8 +156,22 @@ class Task:
         return Array((index,), 0 if self.only is None else self.only - index)
 
 
+def _status(status: int) -> int:
+    """How a worker of a crew ended: one that a signal met before it could heed it had nothing in hand."""
+    return STATUS[Ended.TERMINATED] if -status in _ENDING else status
+
+
+def _listening() -> list[int]:
+    """From now on signals to end are noted here, and do not kill: what they mean is decided when a worker is there."""
+    heard: list[int] = []
+    for number in _ENDING:
+        signal.signal(number, lambda number, _: heard.append(number))
+    return heard
+
+
 def main(arguments: Sequence[str]) -> int:
     """Be a job, or with a third argument (the pid to die with) one worker of a crew."""
+    heard = _listening()
     folder, first, *parent = arguments
     processes.adopt_orphans()
     if parent:
@@ -137,7 +183,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         experiment = Experiment(Path(folder))
         trials = experiment.keywords["array"] == "trials"
-        task = Task(experiment, here, int(first) + int(here.task.partition("_")[2] or 0) if trials else None)
+        only = int(first) + int(here.task.partition("_")[2] or 0) if trials else None
+        task = Task(experiment, here, only, heard)
         count = request.workers_per_task(experiment.keywords)
         ended = task.work() if parent or count == 1 else task.crew(count)
         if parent:
