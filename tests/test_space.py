@@ -125,6 +125,22 @@ def test_spaces_that_cannot_be(parameters: list[Any], sentence: str) -> None:
         ParameterSpace(parameters)
 
 
+def test_conditions_that_cannot_be_computed_are_found_and_end_nothing() -> None:
+    optimizer = Categorical("optimizer", ["adam", "sgd", 3])
+    wrong = Call(">", (Name("optimizer"), 2))
+    right = Call("and", (Call("==", (Name("optimizer"), 3)), wrong))  # the first part decides, as in Python
+    space = ParameterSpace([optimizer, Constant("a", 1, condition=wrong), Constant("b", 1, condition=right)])
+    assert space.condition_faults() == {"a": "'adam' > 2 cannot be compared"}
+    assert points(space) == [{"optimizer": "adam"}, {"optimizer": "sgd"}, {"optimizer": 3, "a": 1, "b": 1}]
+
+
+def test_conditions_on_ranges_are_tried_at_their_bounds() -> None:
+    ranges = [Real("lr", 0, 1), Integer("count", 1, 10**9), Vector("shape", [Real("", 0, 1)] * 30)]
+    texts = [Constant(f"{p.name}_", 1, condition=Call("<", (Name(p.name), "a"))) for p in ranges]
+    numbers = [Constant(f"{p.name}__", 1, condition=Call("<", (Name(p.name), 2))) for p in ranges[:2]]
+    assert list(ParameterSpace([*ranges, *texts, *numbers]).condition_faults()) == ["lr_", "count_", "shape_"]
+
+
 def test_conditions_that_read_too_much_are_an_error_not_an_endless_count() -> None:
     late = Call(">", (Call("+", (Name("a"), Name("b"))), 5))
     space = ParameterSpace([Integer("a", 1, 10**6), Integer("b", 1, 10**6), Integer("c", 1, 2, condition=late)])

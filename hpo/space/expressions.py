@@ -115,15 +115,32 @@ def evaluate(expression: Expression, values: Mapping[str, Any]) -> Any:
         return values[expression.name]
     if isinstance(expression, Call):
         function = FUNCTIONS[expression.function]
-        arguments = [evaluate(argument, values) for argument in expression.arguments]
-        return function.apply(expression.function, arguments)
+        return function.apply(expression.function, _arguments(expression, values))
     return expression
 
 
+def _arguments(call: Call, values: Mapping[str, Any]) -> list[Any]:
+    """The values of a call's arguments; of `and` and `or` none behind the one that decides, as in Python."""
+    deciding = {"and": False, "or": True}.get(call.function)
+    arguments = []
+    for argument in call.arguments:
+        arguments.append(evaluate(argument, values))
+        if deciding is not None and arguments[-1] is not MISSING and _truth(arguments[-1]) is deciding:
+            break
+    return arguments
+
+
 def holds(condition: Expression, values: Mapping[str, Any]) -> bool:
-    """Return whether a condition is true; unknown (`MISSING`) is not."""
+    """Return whether a condition is true; unknown (`MISSING`) is not. Raises `ExpressionError` as `evaluate` does."""
     result = evaluate(condition, values)
-    return result is not MISSING and bool(result)
+    return result is not MISSING and _truth(result)
+
+
+def _truth(value: Any) -> bool:
+    """A text or list is neither true nor false: who writes one alone has forgotten to compare it."""
+    if isinstance(value, str | list | dict):
+        raise ExpressionError(f"{value!r} is neither true nor false; compare with ==")
+    return bool(value)
 
 
 def is_whole(expression: Expression) -> bool:
@@ -283,19 +300,19 @@ def equal(left: Any, right: Any) -> bool:
 
 
 def _and(_name: str, arguments: list[Any]) -> Any:
-    if any(a is not MISSING and not a for a in arguments):
+    if any(a is not MISSING and not _truth(a) for a in arguments):
         return False
     return MISSING if MISSING in arguments else True
 
 
 def _or(_name: str, arguments: list[Any]) -> Any:
-    if any(a is not MISSING and a for a in arguments):
+    if any(a is not MISSING and _truth(a) for a in arguments):
         return True
     return MISSING if MISSING in arguments else False
 
 
 def _not(_name: str, arguments: list[Any]) -> Any:
-    return MISSING if arguments[0] is MISSING else not arguments[0]
+    return MISSING if arguments[0] is MISSING else not _truth(arguments[0])
 
 
 def _in(_name: str, arguments: list[Any]) -> Any:
@@ -307,7 +324,7 @@ def _in(_name: str, arguments: list[Any]) -> Any:
 
 def _if(_name: str, arguments: list[Any]) -> Any:
     condition, yes, no = arguments
-    return MISSING if condition is MISSING else yes if condition else no
+    return MISSING if condition is MISSING else yes if _truth(condition) else no
 
 
 def _list(_name: str, arguments: list[Any]) -> Any:

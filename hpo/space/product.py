@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import random
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
 from hpo.space import expressions
 from hpo.space.expressions import MISSING, ExpressionError
-from hpo.space.parameters import Domain, Parameter, SpaceError, key_of, parameter_from_json
+from hpo.space.parameters import (
+    Domain,
+    Integer,
+    Parameter,
+    Real,
+    SpaceError,
+    Vector,
+    key_of,
+    parameter_from_json,
+)
 from hpo.space.rows import default_id
 
 #: How many combinations of values that conditions read are tried to count the points of a grid.
 MAX_COMBINATIONS = 200_000
 
-#: How many combinations of values are tried to find out whether a condition ever holds.
+#: How many combinations of values are tried to find out whether a condition can be computed, and ever holds.
 MAX_TRIED = 1_000
 
 #: How many parameters conditions may read.
@@ -51,6 +62,18 @@ class ParameterSpace:
         """The texts that the model gets as lists of numbers: ``(name, text)``."""
         return tuple((p.name, text) for p in self.parameters for text in p.read_as_lists)
 
+    def condition_faults(self) -> dict[str, str]:
+        """Return name -> what is wrong with the condition, for those that cannot be computed for some values.
+
+        Tried are all values of what a condition reads, both bounds of ranges; of more than `MAX_TRIED` combinations
+        so many, drawn.
+        """
+        faults = {}
+        for parameter in self.parameters:
+            if parameter.condition is not None and (fault := self._fault(parameter)) is not None:
+                faults[parameter.name] = fault
+        return faults
+
     def never(self) -> list[str]:
         """Return the parameters that are in no trial: whatever is drawn for the others, their conditions do not hold.
 
@@ -58,19 +81,38 @@ class ParameterSpace:
         """
         return [p.name for p in self.parameters if p.condition is not None and not self._can_be_active(p)]
 
+    def _fault(self, parameter: Parameter) -> str | None:
+        read = self._read_by(parameter)
+        absent = dict.fromkeys((p.name for p in read), MISSING)
+        try:
+            above = ParameterSpace([_bounded(p) for p in read])
+            size = above.size() or 0
+            few = range(size) if size <= MAX_TRIED else random.Random(0).sample(range(size), MAX_TRIED)  # noqa: S311
+            for number in few:
+                expressions.holds(parameter.condition, {**absent, **above.point(number)})
+        except ExpressionError as error:
+            return str(error)
+        except SpaceError:  # said elsewhere, where it matters
+            pass
+        return None
+
     def _can_be_active(self, parameter: Parameter) -> bool:
-        read = set(expressions.names_in(parameter.condition))
-        for other in reversed(self._order):  # also those that the conditions of the read ones read
-            if other.name in read:
-                read.update(expressions.names_in(other.condition))
-        above = ParameterSpace([p for p in self._order if p.name in read])
-        absent = dict.fromkeys(read, MISSING)
+        above = ParameterSpace(self._read_by(parameter))
+        absent = dict.fromkeys(above.names, MISSING)
         try:
             size = above.size()
             tried = range(size) if size is not None and size <= MAX_TRIED else None
             return tried is None or any(self._active(parameter, {**absent, **above.point(n)}) for n in tried)
         except SpaceError:  # said elsewhere, where it matters
             return True
+
+    def _read_by(self, parameter: Parameter) -> list[Parameter]:
+        """Return the parameters that a condition reads, and those that the conditions of these read."""
+        read = set(expressions.names_in(parameter.condition))
+        for other in reversed(self._order):
+            if other.name in read:
+                read.update(expressions.names_in(other.condition))
+        return [p for p in self._order if p.name in read]
 
     # --- the grid -----------------------------------------------------------------------------------------------------
 
@@ -160,8 +202,8 @@ class ParameterSpace:
             return True
         try:
             return expressions.holds(parameter.condition, values)
-        except ExpressionError as error:
-            raise SpaceError(f"the condition of {parameter.name!r}: {error}") from None
+        except ExpressionError:  # `condition_faults` finds most; the rest must not end a search
+            return False
 
     def _present(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: values[name] for name in self._by_name if values[name] is not MISSING}
@@ -246,6 +288,18 @@ def _conditions_last(parameters: Sequence[Parameter]) -> list[Parameter]:
     for parameter in parameters:
         visit(parameter, ())
     return list(ordered.values())
+
+
+def _bounded(parameter: Parameter) -> Parameter:
+    """Return the parameter with an end of values: of a range with none, or with many, its bounds."""
+    plain = replace(parameter, default=MISSING)
+    if isinstance(plain, Vector):
+        return replace(plain, elements=[_bounded(element) for element in plain.elements])
+    if plain.drawn_count is not None and plain.drawn_count <= MAX_TRIED:
+        return plain
+    if isinstance(plain, Integer):
+        return replace(plain, step=1, points=2)
+    return replace(plain, step=None, points=2) if isinstance(plain, Real) else plain
 
 
 def _names_needed(order: Sequence[Parameter]) -> list[list[str]]:

@@ -55,7 +55,10 @@ def _suits(space: Space, workflow: str, form: Form, source: Source) -> bool:
                 "points; workflow = grid runs them"
             )
         return workflow == "grid"
-    if workflow == "grid" and not _is_grid(space, form, source):
+    faults = space.condition_faults()
+    for name, fault in faults.items():
+        source.error(f"{name!r}, condition: {fault}", source.lines[name])
+    if faults or (workflow == "grid" and not _is_grid(space, form, source)):
         return False
     for name in space.never():
         message = f"the parameter {name!r} is in no trial, since its condition never holds"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +10,10 @@ from typing import Any
 
 from hpo.errors import Complaints, did_you_mean
 from hpo.inputfile.default_model import decode
-from hpo.space import Parameter, ParameterSpace, Space, SpaceError
+from hpo.space import Integer, Parameter, ParameterSpace, Real, Space, SpaceError, Vector
 from hpo.space.expressions import ExpressionError, names_in
 from hpo.space.parameters import unique
+from hpo.space.product import MAX_READ
 
 BOM = b"\xef\xbb\xbf"
 
@@ -133,7 +134,9 @@ class Builder:
     def space(self, samples: int | None = None) -> ParameterSpace | None:
         """Return the space, or None after a mistake."""
         for parameter in self.parameters.values():
-            self._check_names(parameter)
+            self._check_condition(parameter)
+            self._compare_step(parameter)
+        self._check_circles()
         if self._mistakes:
             return None
         if not self.parameters:
@@ -145,9 +148,51 @@ class Builder:
             self.source.error(str(error))
             return None
 
-    def _check_names(self, parameter: Parameter) -> None:
-        for name in names_in(parameter.condition):
+    def _check_condition(self, parameter: Parameter) -> None:
+        names = list(names_in(parameter.condition))
+        if parameter.condition is not None and not names:
+            message = f"{parameter.name!r}: its condition reads no parameter, so that it always or never holds"
+            self.fail(f"{message}; write as in: optimizer == 'sgd'", self.source.lines[parameter.name])
+        for name in names:
             if name not in self.parameters and not self._mistakes:
                 hint = did_you_mean(name, self.parameters)
                 message = f"{parameter.name!r}: its condition reads {name!r}, which is no parameter.{hint}"
                 self.fail(message.removesuffix("."), self.source.lines[parameter.name])
+
+    def _check_circles(self) -> None:
+        reads = {name: list(names_in(parameter.condition)) for name, parameter in self.parameters.items()}
+        if len({name for read in reads.values() for name in read}) > MAX_READ:
+            return  # which is a mistake of its own
+        for circle in _circles(reads):
+            way = " → ".join((*circle, circle[0]))
+            self.fail(f"{circle[0]!r}: its condition depends on itself: {way}", self.source.lines[circle[0]])
+
+    def _compare_step(self, parameter: Parameter) -> None:
+        """Warn of steps that pass over the upper bound: whoever wrote it expects it to be tried."""
+        for one in parameter.elements if isinstance(parameter, Vector) else [parameter]:
+            if not isinstance(one, Integer | Real) or one.points or one.step is None or not one.drawn_count:
+                continue
+            last = one.drawn(one.drawn_count - 1)
+            if last != one.high:
+                message = f"the last value that is tried is {last:.15g}; step = {one.step:.15g}, counted from"
+                message = f"{parameter.name!r}: {message} {one.low:.15g}, does not meet {one.high:.15g}"
+                self.source.warn(message, self.source.lines[parameter.name])
+
+
+def _circles(reads: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """Yield circles of names that read each other, each from the name that stands first; no name is in two."""
+    left = dict(reads)
+    while True:
+        while ends := [name for name, read in left.items() if not any(other in left for other in read)]:
+            for name in ends:
+                del left[name]
+        if not left:
+            return
+        path = [next(iter(left))]
+        while (following := next(name for name in left[path[-1]] if name in left)) not in path:
+            path.append(following)
+        circle = path[path.index(following) :]
+        first = circle.index(next(name for name in left if name in circle))
+        yield circle[first:] + circle[:first]
+        for name in circle:
+            del left[name]

@@ -161,6 +161,9 @@ class Evaluator:
     def _call(self, node: Call) -> Value:
         match node.function:
             case "quote" | "expression":
+                for argument in node.arguments:
+                    if argument.name not in (None, "expr"):
+                        raise Mistake(f"{argument.name} = … assigns a value; compare with ==", node.line)
                 return Code(_only(node))
             case "list":
                 return List(tuple(self.value(a.value) for a in node.arguments if a.value is not None))
@@ -385,6 +388,8 @@ class Translator:
             return negated(arguments[0])
         if node.function == "+" and len(arguments) == 1:
             return arguments[0]
+        if node.function == "<-":
+            raise Mistake("this assigns a value; compare with ==", node.line)
         if function not in FUNCTIONS:
             what = node.function or "this call"
             raise Mistake(f"{what!r} is no function that is understood here.{did_you_mean(what, FUNCTIONS)}", node.line)
