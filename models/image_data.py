@@ -21,6 +21,7 @@ import json
 import os
 import secrets
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,9 @@ SYSTEM_FOLDERS = {"fashion_mnist": Path("/usr/share/datasets/fashion-mnist")}
 #: The name of a data set's folder in torchvision's layout, `<root>/<name>/raw`, and of its class there.
 TORCHVISION_NAMES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 NAMES = ("digits", *TORCHVISION_NAMES, "cifar10", "fake")
+#: Modes of pictures with 16 bits for a shade.
+SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
+DECODING = 2  # raised whenever pictures are decoded to other pixels than before: what was kept is then made anew
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
 
@@ -78,17 +82,25 @@ def load_folder(folder: str | Path, size: int, channels: int = 3, *, skip_damage
     """Return all pictures below `folder`, cut to squares of `size` pixels from their middles; all are for training.
 
     They are decoded once and kept beside the other data sets, for all trials. channels: 1 makes them grey.
-    FileNotFoundError when there is none; ValueError that names the damaged ones, unless they are to be skipped.
+    FileNotFoundError when there is none; ValueError that names those that cannot be used, unless they are to be
+    skipped; OSError, in a sentence, where what was decoded cannot be kept.
     """
     files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in PICTURES)
     if not files:
         raise FileNotFoundError(f"there are no pictures ({', '.join(sorted(PICTURES))}) in {Path(folder).absolute()}")
     told = [(str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in files]
-    key = hashlib.sha256(json.dumps([size, channels, skip_damaged, told]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([DECODING, size, channels, skip_damaged, told]).encode()).hexdigest()[:16]
     kept = data_folder() / "decoded" / f"{key}.npy"
-    with one_at_a_time(kept.parent):
+    try:
         if not kept.exists():
-            write_once(kept, lambda file: np.save(file, _decoded(files, size, channels, skip_damaged)))
+            with one_at_a_time(kept.parent):
+                if not kept.exists():
+                    write_once(kept, lambda file: np.save(file, _decoded(files, size, channels, skip_damaged)))
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(
+            f"the decoded pictures cannot be kept in {kept.parent} ({reason}): set HPO_DATA to a folder of yours"
+        ) from error
     images = torch.from_numpy(np.load(kept, mmap_mode="c"))  # pages are shared by all who read them
     return Images(train=images, test=images[:0])
 
@@ -111,25 +123,43 @@ def _resized(images: Tensor, size: int, white: int) -> Tensor:
 
 def _decoded(files: list[Path], size: int, channels: int, skip_damaged: bool) -> np.ndarray:
     """uint8 (N, channels, size, size). Pillow decodes without holding the interpreter, so threads help."""
+    pictures = np.empty((len(files), channels, size, size), dtype=np.uint8)
 
-    def decode(path: Path) -> np.ndarray | None:
+    def decode(number: int) -> str:
+        """Fill in a picture; when that cannot be, return its name, and what is to be known beside."""
+        path = files[number]
         try:
             with Image.open(path) as picture:
-                fitted = ImageOps.fit(picture.convert("L" if channels == 1 else "RGB"), (size, size))
-        except (OSError, SyntaxError, ValueError):  # what Pillow raises for damaged files
-            return None
-        return np.asarray(fitted).reshape(size, size, channels).transpose(2, 0, 1)
+                ImageOps.exif_transpose(picture, in_place=True)
+                if picture.mode in ("I", "F") and picture.format != "PNG":
+                    return f"{path} (32 bits for a shade, of which nothing tells what is white)"
+                fitted = ImageOps.fit(_bytes(picture).convert("L" if channels == 1 else "RGB"), (size, size))
+        except Image.DecompressionBombError:
+            return f"{path} (more pixels than Pillow takes for a picture)"
+        except (OSError, SyntaxError, ValueError, struct.error):  # what Pillow raises for damaged files
+            return str(path)
+        pictures[number] = np.asarray(fitted).reshape(size, size, channels).transpose(2, 0, 1)
+        return ""
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        pictures = list(pool.map(decode, files))
-    damaged = [path for path, picture in zip(files, pictures, strict=True) if picture is None]
+        faults = list(pool.map(decode, range(len(files))))
+    damaged = [fault for fault in faults if fault]
     if damaged and not skip_damaged:
         more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
-        names = ", ".join(map(str, damaged[:3]))
-        raise ValueError(f"damaged pictures: {names}{more}; skip_damaged = true leaves them out")
+        raise ValueError(f"damaged pictures: {', '.join(damaged[:3])}{more}; skip_damaged = true leaves them out")
     if len(damaged) == len(files):
-        raise ValueError(f"all {len(files)} pictures are damaged, {files[0]} is the first")
-    return np.stack([picture for picture in pictures if picture is not None])
+        raise ValueError(f"all {len(files)} pictures are damaged, {damaged[0]} is the first")
+    whole = [number for number, fault in enumerate(faults) if not fault]
+    for place, number in enumerate(whole if damaged else ()):
+        pictures[place] = pictures[number]  # in place: a second array may not fit beside the first
+    return pictures[: len(whole)]
+
+
+def _bytes(picture: Image.Image) -> Image.Image:
+    """A picture of 16 bits for a shade with 8, where Pillow would clip it; older Pillow opens such PNG files as I."""
+    if picture.mode not in (*SIXTEEN_BITS, "I"):
+        return picture
+    return Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
 
 
 def hold_out(images: Tensor, share: float) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -227,6 +228,81 @@ def test_pictures_of_a_folder_are_cut_to_squares_from_their_middles(
     images = image_data.load_folder(tmp_path / "pictures", 16)
     assert images.train.shape == (1, 3, 16, 16) and images.train.float().mean() > 250
     assert image_data.load_folder(tmp_path / "pictures", 16, channels=1).train.shape == (1, 1, 16, 16)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for pictures; what is decoded of them is kept beside it."""
+    monkeypatch.setenv("HPO_DATA", str(tmp_path / "data"))
+    (tmp_path / "pictures").mkdir()
+    return tmp_path / "pictures"
+
+
+@pytest.mark.parametrize("name", ["grey.png", "grey.tif"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_of_16_bits_are_as_bright_as_with_8(pictures: Path, name: str, channels: int) -> None:
+    shades = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    Image.fromarray(shades).save(pictures / name)
+    images = image_data.load_folder(pictures, 16, channels).train
+    assert images.shape == (1, channels, 16, 16)
+    assert (images == torch.arange(256).reshape(16, 16)).all()
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_pictures_whose_white_nothing_tells_are_named_and_skipped_only_when_asked(
+    pictures: Path, kind: type[np.number]
+) -> None:
+    Image.fromarray(np.full((16, 16), 3, kind)).save(pictures / "deep.tif")
+    Image.new("L", (16, 16), 7).save(pictures / "plain.png")
+    with pytest.raises(ValueError) as caught:
+        image_data.load_folder(pictures, 16)
+    assert str(caught.value) == (
+        f"damaged pictures: {pictures}/deep.tif (32 bits for a shade, of which nothing tells what is white); "
+        "skip_damaged = true leaves them out"
+    )
+    assert (image_data.load_folder(pictures, 16, skip_damaged=True).train == 7).all()
+
+
+def test_a_picture_that_would_fill_the_memory_is_named_and_skipped_only_when_asked(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, side in (("a.png", 16), ("bomb.png", 32), ("c.png", 16)):
+        Image.new("L", (side, side), ord(name[0])).save(pictures / name)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 16 * 16)
+    with pytest.raises(ValueError, match=r"bomb\.png \(more pixels than Pillow takes for a picture\); skip_damaged = "):
+        image_data.load_folder(pictures, 16)
+    images = image_data.load_folder(pictures, 16, 1, skip_damaged=True).train
+    assert [image.unique().tolist() for image in images] == [[ord("a")], [ord("c")]]
+
+
+def test_photographs_stand_upright(pictures: Path) -> None:
+    """As their cameras have noted it; 6: the first row is the right side."""
+    photograph, note = Image.new("L", (16, 16), 0), Image.Exif()
+    photograph.paste(255, (0, 0, 16, 8))
+    note[0x0112] = 6
+    photograph.save(pictures / "photograph.png", exif=note)
+    upright = image_data.load_folder(pictures, 16, 1).train[0, 0]
+    assert (upright[:, 8:] == 255).all() and (upright[:, :8] == 0).all()
+
+
+def test_where_nothing_can_be_kept_a_sentence_says_so_and_what_is_there_is_read(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    Image.new("L", (16, 16)).save(pictures / "a.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(image_data, "one_at_a_time", refused)
+        with pytest.raises(OSError) as caught:
+            image_data.load_folder(pictures, 16)
+    kept = pictures.parent / "data" / "decoded"
+    assert str(caught.value) == (
+        f"the decoded pictures cannot be kept in {kept} (Permission denied): set HPO_DATA to a folder of yours"
+    )
+    images = image_data.load_folder(pictures, 16)
+    monkeypatch.setattr(image_data, "one_at_a_time", refused)
+    assert torch.equal(image_data.load_folder(pictures, 16).train, images.train)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
