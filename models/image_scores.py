@@ -33,7 +33,10 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
 
 def kernel(distances2: Tensor, variance: float) -> Tensor:
     """Mean over the bandwidths s of exp(-d^2 / (2 s variance)), for every entry."""
-    return torch.stack([torch.exp(distances2 / (-2 * s * variance)) for s in BANDWIDTHS]).mean(0)
+    total, term = torch.zeros_like(distances2), torch.empty_like(distances2)
+    for s in BANDWIDTHS:
+        total += torch.div(distances2, -2 * s * variance, out=term).exp_()
+    return total.div_(len(BANDWIDTHS))
 
 
 def median_variance(reference: Tensor) -> float:
@@ -42,16 +45,19 @@ def median_variance(reference: Tensor) -> float:
     return squared_distances(reference, reference)[above].median().item()
 
 
-def mmd2(x: Tensor, y: Tensor, variance: float) -> float:
-    """Unbiased MMD^2 of samples x (N, D) and y (M, D): 0 on average when both have one distribution, at most 2."""
-    same_x = kernel(squared_distances(x, x), variance)
-    same_y = kernel(squared_distances(y, y), variance)
+def mmd2(x: Tensor, y: Tensor, variance: float, within_x: Tensor | None = None) -> float:
+    """Unbiased MMD^2 of samples x (N, D) and y (M, D): 0 on average when both have one distribution, at most 2.
+
+    within_x: `within(x, variance)`, when it is known.
+    """
     cross = kernel(squared_distances(x, y), variance).mean()
-    return (_off_diagonal_mean(same_x) + _off_diagonal_mean(same_y) - 2 * cross).item()
+    within_x = within(x, variance) if within_x is None else within_x
+    return (within_x + within(y, variance) - 2 * cross).item()
 
 
-def _off_diagonal_mean(square: Tensor) -> Tensor:
-    n = len(square)
+def within(x: Tensor, variance: float) -> Tensor:
+    """Mean of the kernel over all pairs of different rows: (N, D) -> ()."""
+    square, n = kernel(squared_distances(x, x), variance), len(x)
     return (square.sum() - square.diagonal().sum()) / (n * (n - 1))
 
 
@@ -66,7 +72,7 @@ class Yardstick:
     """Scores generated images against fixed real ones.
 
     real: (N, C, H, W), -1 to 1. network: a `Features`. What the network says of `real` is computed once; features that
-    do not vary there are left out.
+    do not vary there are left out. ValueError when none is left.
     """
 
     def __init__(self, real: Tensor, network: Features) -> None:
@@ -76,13 +82,16 @@ class Yardstick:
         self._alive = features.std(0) > 1e-3
         self._reference = features[:, self._alive]
         self._variance = median_variance(self._reference)
+        if not self._variance > 0:  # nor is it when no feature is alive
+            raise ValueError("the real images are all alike, so that nothing can be compared with them")
+        self._within = within(self._reference, self._variance)
 
     @torch.no_grad()
     def score(self, images: Tensor) -> dict[str, float]:
         """Return {"mmd2": …, "swd": …} of images (N, C, H, W), -1 to 1, as many as there are real ones."""
         features = self._features(images)[:, self._alive]
         return {
-            "mmd2": mmd2(self._reference, features, self._variance),
+            "mmd2": mmd2(self._reference, features, self._variance, self._within),
             "swd": sliced_wasserstein(self._real.flatten(1), images.flatten(1)),
         }
 
@@ -111,6 +120,8 @@ def scaled(x: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, C, SIDE, SIDE)."""
     if x.shape[2:] == (SIDE, SIDE):
         return x
+    if x.device.type == "mps":  # torch 2.6 cannot do it there
+        return scaled(x.cpu()).to(x.device)
     return F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", antialias=True)
 
 

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import mean, stdev
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import image_data
 import image_scores
-from image_scores import Yardstick, feature_network, median_variance, mmd2, sliced_wasserstein
+from image_scores import Yardstick, feature_network, median_variance, mmd2, scaled, sliced_wasserstein
 
 
 def direct_mmd2(x: list[list[float]], y: list[list[float]], variance: float) -> float:
@@ -32,6 +33,33 @@ def test_mmd2_is_the_direct_sum() -> None:
     torch.manual_seed(1)
     x, y = torch.randn(30, 5), torch.randn(40, 5) + 0.5
     assert mmd2(x, y, 7.0) == pytest.approx(direct_mmd2(x.tolist(), y.tolist(), 7.0), abs=1e-5)
+
+
+def test_a_yardstick_gives_the_direct_sum_every_time() -> None:
+    """What does not change from epoch to epoch is computed once."""
+    torch.manual_seed(1)
+    real, first, second = torch.randn(3, 30, 1, 2, 2)
+    yardstick = Yardstick(real, torch.nn.Flatten())  # type: ignore[arg-type]  # features are pixels
+    rows = [part.flatten(1).tolist() for part in (real, first, second)]
+    variance = median_variance(real.flatten(1))
+    for images, pixels in [(first, rows[1]), (second, rows[2]), (first, rows[1])]:
+        assert yardstick.score(images)["mmd2"] == pytest.approx(direct_mmd2(rows[0], pixels, variance), abs=1e-5)
+
+
+@pytest.mark.parametrize("different", [0, 2])
+def test_real_images_that_are_alike_are_no_yardstick(different: int) -> None:
+    real = torch.zeros(20, 1, 2, 2)
+    real[:different] = 1
+    with pytest.raises(ValueError, match="the real images are all alike"):
+        Yardstick(real, torch.nn.Flatten())  # type: ignore[arg-type]
+
+
+def test_where_the_device_cannot_scale_images_the_cpu_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, moved = torch.rand(2, 1, 64, 64), []
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, device: (moved.append(device), self)[1])
+    there = SimpleNamespace(shape=images.shape, device=torch.device("mps"), cpu=lambda: images)
+    assert torch.equal(scaled(there), scaled(images))  # type: ignore[arg-type]
+    assert moved == [torch.device("mps")]
 
 
 def test_mmd2_of_one_distribution_is_zero_on_average_over_seeds() -> None:
