@@ -147,6 +147,15 @@ def ended_tasks(folder: Path, ended: Mapping[str, str]) -> dict[str, int]:
     return {task: max(start) for task, start in starts.items() if start[max(start)]}
 
 
+def last_starts(folder: Path) -> dict[str, int]:
+    """The tasks of Slurm's jobs in which a worker began, and the number of the last start of which one did."""
+    starts: dict[str, int] = {}
+    for identity in identities(folder).values():
+        if identity.job_task:
+            starts[identity.job_task] = max(identity.restart, starts.get(identity.job_task, 0))
+    return starts
+
+
 def leave_reason(folder: Path, job: Incarnation, reason: str) -> None:
     """Note why a job is over, for whoever asks it of its workers, which have ended."""
     for name, identity in identities(folder).items():

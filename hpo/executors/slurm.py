@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
+import pwd
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from hpo import liveness
-from hpo.errors import SchedulerError, StorageError
+from hpo.errors import SchedulerError, StorageError, UsageError
 from hpo.executors.base import MakeWorker
 from hpo.experiment import Experiment
 from hpo.slurm import jobs, limits, request, script
@@ -35,7 +37,11 @@ class SlurmExecutor:
         self._stop_waiting = False
 
     def start(self, experiment: Experiment, count: int) -> None:
-        """Submit tasks for `count` workers beside those that are there. Raises `SchedulerError` when sbatch refuses."""
+        """Submit tasks for `count` workers beside those that are there.
+
+        Raises `SchedulerError` when sbatch refuses or squeue does not answer, `UsageError` in another user's folder.
+        """
+        _refuse_strangers(experiment)
         self._experiment = experiment
         cluster = limits.read()
         with _alone(experiment.folder):
@@ -72,7 +78,7 @@ class SlurmExecutor:
 def plan(experiment: Experiment, count: int, largest: int) -> list[Array]:
     """The arrays that are wanting for `count` workers, or for the trials that are left."""
     keywords = experiment.keywords
-    there = {seen.name for seen in active(experiment)}
+    there = _staying(experiment)
     if keywords["array"] == "trials":
         taken = {job.first + index for job in jobs.recorded(experiment.folder)
                  for index in job.indexes if f"{job.id}_{index}" in there}  # fmt: skip
@@ -80,6 +86,40 @@ def plan(experiment: Experiment, count: int, largest: int) -> list[Array]:
         return request.trial_arrays(left, largest, int(keywords["nworkers"]))
     tasks = -(-count // request.workers_per_task(keywords))
     return request.worker_arrays(max(0, tasks - len(there)), largest)
+
+
+def _staying(experiment: Experiment) -> set[str]:
+    """The tasks that may still take trials, by what squeue says now.
+
+    An older answer would show jobs that the user has just cancelled. Of tasks that are COMPLETING, only those come back
+    that were queued again; the others save what they can.
+    """
+    board = Board(experiment.scheduler)
+    if not jobs.all_over(experiment.folder):
+        try:
+            board.renew()
+        except SchedulerError as error:
+            raise SchedulerError(
+                f"Slurm does not tell which jobs of {experiment.name} are there: {error}\n"
+                f"try 'hpo resume {experiment.name}' again later"
+            ) from None
+    begun = liveness.last_starts(experiment.workers)
+    ended = liveness.ended_tasks(experiment.workers, experiment.ledger().ended)
+    tasks = (seen for seen in jobs.look(experiment.folder, board, ended, learn=False) if seen.active)
+    return {task.name for task in tasks if task.state != "COMPLETING" or task.restarts > begun.get(task.name, 0)}
+
+
+def _refuse_strangers(experiment: Experiment) -> None:
+    """Raises `UsageError` for who is not the folder's owner: workers ask squeue for the jobs of that user alone."""
+    number = experiment.folder.stat().st_uid
+    if number != os.getuid():
+        owner = str(number)
+        with contextlib.suppress(KeyError):
+            owner = pwd.getpwuid(number).pw_name
+        raise UsageError(
+            f"{experiment.name} belongs to {owner}, and only {owner} can run it as jobs: "
+            "submit the input file as an experiment of your own"
+        )
 
 
 def _allowed(experiment: Experiment, arrays: list[Array], cluster: Cluster) -> list[Array]:

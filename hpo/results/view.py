@@ -55,8 +55,13 @@ class View:
         self._liveness = liveness or Liveness(experiment.workers, kill=False)
         self._brief = brief
         self._vital: dict[str, bool] = {}
-        self.counts = Counter(self.state(record) for record in self.ledger.trials.values())
-        self.counts[State.WAITING] += self.total - len(self.ledger.trials)
+
+    @functools.cached_property
+    def counts(self) -> Counter[State]:
+        """How many trials there are of each state."""
+        counts = Counter(self.state(record) for record in self.ledger.trials.values())
+        counts[State.WAITING] += self.total - len(self.ledger.trials)
+        return counts
 
     @property
     def total(self) -> int:

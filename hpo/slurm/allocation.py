@@ -38,8 +38,8 @@ class Allocation:
     gpus: int
     end: float | None
 
-    def step(self, workers: int) -> list[str]:
-        """The command that begins `workers` workers as one step.
+    def step(self, workers: int, *, tied: bool) -> list[str]:
+        """The command that begins `workers` workers as one step. tied: whether they end with this process.
 
         Without --exact and the memory said, Slurm would give all to the first step and run them one after the other;
         without --wait=0 some sites end the others of a step soon after the first has ended.
@@ -50,7 +50,7 @@ class Allocation:
         if self.gpus:
             options.append(f"--gres=gpu:{self.gpus}")
         forget = (word for name in _DEFAULTS for word in ("-u", name))
-        return [*_dies_with_parent(), "env", *forget, "srun", *options, *self._with_end()]
+        return [*(_dies_with_parent() if tied else []), "env", *forget, "srun", *options, *self._with_end()]
 
     def _with_end(self) -> list[str]:
         """Let the workers know when the allocation ends."""

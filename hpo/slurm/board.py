@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo.errors import SchedulerError
-from hpo.slurm import queue
+from hpo.slurm import commands, queue
 from hpo.slurm.queue import Queue, Task
 
 #: Seconds between two questions of one experiment, and the longest when slurmctld does not answer.
@@ -101,6 +101,20 @@ class Board:
         self._read()
         return self._answer
 
+    def renew(self) -> None:
+        """Have squeue asked at once, however new the last answer is; or wait for who has just begun to ask.
+
+        For what users do, not for who looks. Raises `SchedulerError` when there is no answer that was begun after this.
+        """
+        known = self.last_question()
+        self._put(known + 1, self._squeue)
+        end = self._clock() + commands.PATIENCE
+        while max(self._numbers("answer"), default=0) <= known and self._last() > known and self._clock() < end:
+            time.sleep(0.1)
+        self._read()
+        if self._answer is None or self._answer.number <= known:
+            raise SchedulerError(self.trouble or "squeue has not answered")
+
     def instead(self, question: Callable[[], None]) -> None:
         """Ask something else in the place of squeue's next question, if that is due. What it finds it keeps itself.
 
@@ -123,18 +137,21 @@ class Board:
 
     def _ask_if_due(self, question: Callable[[], dict[str, Any]]) -> None:
         last = self._last()
-        if not self._may_ask() or (last and self._age(last) < self._interval()):
-            return
+        if self._may_ask() and not (last and self._age(last) < self._interval()):
+            self._put(last + 1, question)
+
+    def _put(self, number: int, question: Callable[[], dict[str, Any]]) -> None:
+        """Ask question `number`, unless somebody else does."""
         try:
             self._folder.mkdir(exist_ok=True)
-            os.close(os.open(self._path(last + 1, "asked"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            os.close(os.open(self._path(number, "asked"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError:
             return  # somebody else asks; or nobody can, since nothing can be written
-        self._write(last + 1, self._outcome(question))
+        self._write(number, self._outcome(question))
         self._read()  # what is forgotten must not be the last that was answered
-        for number in self._numbers("asked"):
-            if number < last:
-                self._forget(number)
+        for old in self._numbers("asked"):
+            if old < number - 1:
+                self._forget(old)
 
     def _may_ask(self) -> bool:
         """Whether squeue would show this user the jobs: they are those of the folder's owner."""

@@ -126,6 +126,11 @@ class Seen:
         return self.state == "SUBMITTED" or self.state in WAITING | RUNNING | STOPPED
 
 
+def all_over(folder: Path) -> bool:
+    """Whether of all jobs it is known that they are over, so that nobody needs to be asked."""
+    return all(_is_over(folder, job) for job in recorded(folder))
+
+
 def look(folder: Path, board: Board, ended: Mapping[str, int], *, learn: bool = True) -> list[Seen]:
     """Every task of the experiment's jobs, by squeue's newest answer.
 
@@ -192,7 +197,7 @@ def _seen(folder: Path, job: Job, name: str, answer: Answer | None, ended: Mappi
     if seen.active and cancelled(folder, job):
         return replace(seen, state="CANCELLED", reason="")
     said = seen.restarts <= ended.get(name, -1)  # a later start is another matter
-    return replace(seen, state="ENDED") if said and seen.state in RUNNING else seen
+    return replace(seen, state="ENDED") if said and seen.active else seen
 
 
 def _why(folder: Path, task: Task) -> str:

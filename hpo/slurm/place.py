@@ -55,15 +55,13 @@ def resolve(executor: str, environ: Mapping[str, str] = os.environ) -> Choice:
 
     Raises `UsageError` for a wrong HPO_EXECUTOR, and `SchedulerError` where Slurm is there and does not answer.
     """
+    if executor == "auto" and (wanted := environ.get("HPO_EXECUTOR")):
+        executor = _known(wanted)
+    if executor in ("auto", "local") and environ.get("SLURM_JOB_ID") and commands.on_path("sbatch"):
+        return Choice("local", f"inside Slurm's job {environ['SLURM_JOB_ID']}: the workers run in this allocation")
     if executor != "auto":
         return Choice(executor)
-    if wanted := environ.get("HPO_EXECUTOR"):
-        return Choice(_known(wanted))
-    if not commands.on_path("sbatch"):
-        return Choice("local")
-    if environ.get("SLURM_JOB_ID"):
-        return Choice("local", f"inside Slurm's job {environ['SLURM_JOB_ID']}: the workers run in this allocation")
-    return _answering()
+    return _answering() if commands.on_path("sbatch") else Choice("local")
 
 
 def submits(executor: str, environ: Mapping[str, str] = os.environ) -> bool:

@@ -27,6 +27,7 @@ _OURS = {
     "error": "what a job prints is kept in the experiment's folder, in logs/",
     "ntasks": "each job of the array has one task: use cpus_per_task",
     "chdir": "each trial runs in a folder of its own",
+    "signal": "the workers have a warning of their own, by which a job ends in time and goes on",
 }
 #: Options that a keyword stands for.
 KEYWORDS = {
