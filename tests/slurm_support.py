@@ -1,9 +1,11 @@
-"""What the tests of Slurm use: its commands, and a folder as a user of the cluster has it."""
+"""What the tests of Slurm use: its commands, scripts that need time, and a folder as a user of the cluster has it."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,54 @@ from typing import Any
 import support
 
 from hpo.experiment import Experiment
+from hpo.liveness import Identity, read
+from hpo.processes import start_time
 from hpo.results.view import View
+from hpo.slurm import queue
 from hpo.trial import State
 
 CLUSTER = Path(__file__).parent / "cluster"
 FAKES = Path(__file__).parent / "slurm" / "fakes"
+#: Where the cluster keeps its files.
+RUN = Path(os.environ.get("HPO_TEST_CLUSTER", "/tmp/hpo-test-cluster"))
+
+#: Each trial leaves a process behind, in a session of its own: linuxproc would not find it. From x = `gated` on trials
+#: wait at a gate, and each that runs to its end leaves a line.
+LEAKY = """
+import os, subprocess, time
+
+def run(hyperparams):
+    folder = os.environ["HPO_SUBMIT_DIR"]
+    subprocess.Popen(["sleep", "987"], start_new_session=True)
+    time.sleep(hyperparams["seconds"])
+    while hyperparams["x"] >= hyperparams["gated"] and not os.path.exists(f"{folder}/gate"):
+        time.sleep(0.1)
+    with open(f"{folder}/ran", "a") as file:
+        file.write(f"{hyperparams['x']}\\n")
+    return hyperparams["x"] * 2.0
+"""
+#: A trial ends when so many have begun as are to run at a time: then each worker has one.
+TOGETHER = """
+import os, time
+
+def run(hyperparams):
+    folder = os.environ["HPO_SUBMIT_DIR"]
+    open(f"{folder}/begun-{hyperparams['x']}", "w").close()
+    while sum(name.startswith("begun-") for name in os.listdir(folder)) < hyperparams["at_once"]:
+        time.sleep(0.1)
+    names = {"node": "SLURMD_NODENAME", "step": "SLURM_STEP_ID", "gpu": "CUDA_VISIBLE_DEVICES", "worker": "HPO_WORKER"}
+    return {"val_loss": 1.0, **{name: os.environ.get(variable, "") for name, variable in names.items()}}
+"""
+
+
+def points(count: int) -> str:
+    """A grid of so many trials."""
+    return f"x = [{', '.join(map(str, range(count)))}]"
+
+
+def leaky(seconds: float = 0.0, gated: int = 1000) -> str:
+    """&default_model of `LEAKY`: how long a trial takes, and the first that waits at the gate."""
+    return f"  seconds = {float(seconds)}\n  gated = {gated}"
 
 
 def run(*command: str, timeout: float = 60) -> str:
@@ -23,6 +68,28 @@ def run(*command: str, timeout: float = 60) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def restart_controller(**settings: str) -> None:
+    """End slurmctld cleanly, and start it with other settings of tests/cluster/start; the jobs go on."""
+    pid = int((RUN / "slurmctld.pid").read_text())
+    os.kill(pid, signal.SIGTERM)  # killed, it may forget what was submitted in its last seconds
+    support.wait_for(lambda: start_time(pid) is None)
+    start_cluster(**settings)
+
+
+def start_cluster(**settings: str) -> None:
+    """Start what is not running of the test cluster."""
+    subprocess.run([CLUSTER / "start"], env={**os.environ, **settings}, check=True, capture_output=True, timeout=300)
+
+
+def squeue_line(
+    name: str, state: str = "RUNNING", restarts: int = 0, reason: str = "None", left: str = "9:00", node: str = "node1"
+) -> str:
+    """What squeue says of a job."""
+    job, _, index = name.partition("_")
+    cells = [job, index or "N/A", state, str(restarts), left, "0", node, reason]
+    return "".join(cell.ljust(width) for cell, width in zip(cells, queue._COLUMNS.values(), strict=True)) + "\n"
 
 
 def is_up() -> bool:
@@ -46,7 +113,7 @@ class Folder:
 
     def hpo(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command; it must end with `code`."""
-        done = support.hpo(*words, cwd=self.path, timeout=400, **self.environment)
+        done = support.hpo(*words, cwd=self.path, timeout=600, **self.environment)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
@@ -69,15 +136,37 @@ class Folder:
         document: dict[str, Any] = json.loads(self.hpo("show", str(number), "--json").stdout)
         return document
 
-    def counts(self) -> Any:
-        """How many trials there are of each state, without asking Slurm."""
-        return self.experiment.ledger().trials.values()
+    def begun(self) -> int:
+        """How many trials have begun, without asking Slurm."""
+        return len(self.experiment.ledger().trials)
+
+    def wait_told(self, *words: str) -> None:
+        """Wait until `hpo show` has each of these as the outcome of an attempt, or as why it was paused."""
+        support.wait_for(lambda: set(words) <= self._told())
+
+    def _told(self) -> set[str]:
+        attempts = [each for number in range(self.experiment.budget) for each in self.trial(number)["attempts"]]
+        return {attempt[field] for attempt in attempts for field in ("outcome", "why")}
+
+    def paused(self) -> int:
+        """How many attempts have been paused, without asking Slurm."""
+        trials = self.experiment.ledger().trials.values()
+        return sum(attempt.paused for record in trials for attempt in record.attempts.values())
+
+    def starts(self) -> list[Identity]:
+        """Every worker that began in a job."""
+        names = (name for name in os.listdir(self.experiment.workers) if "." not in name)
+        return [identity for name in names if (identity := read(self.experiment.workers, name)) is not None]
+
+    def open_gate(self) -> None:
+        """Let the trials of `LEAKY` go on."""
+        (self.path / "gate").touch()
 
     def done(self) -> int:
         """How many trials are counted."""
         return sum(1 for key in self.experiment.journal().claimed() if ".done" in key)
 
-    def wait_done(self, count: int, seconds: float = 180) -> None:
+    def wait_done(self, count: int, seconds: float = 400) -> None:
         """Wait until `count` trials are counted; when they are not, tell what Slurm does instead."""
         try:
             support.wait_for(lambda: self.done() >= count, seconds)
@@ -96,7 +185,7 @@ class Folder:
 
     def nothing_left(self) -> None:
         """No process of the experiment is alive, on whatever node."""
-        support.wait_for(lambda: not support.processes_with(str(self.path)), 60)
+        support.wait_for(lambda: not support.processes_with(str(self.path)))
 
 
 def end_jobs(folder: Folder) -> None:

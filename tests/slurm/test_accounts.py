@@ -107,7 +107,7 @@ def no_jobs() -> bool:
     ],
 )
 def test_no_more_workers_are_submitted_than_the_limits_let_in(folder: Folder, control: str, room: int) -> None:
-    support.wait_for(no_jobs, 60)
+    support.wait_for(no_jobs)
     folder.write(support.SQUARE, POINTS, f"  nworkers = 8\n  {control}")
     done = folder.hpo("submit-job", "model.in")
     assert f"{room} of 8 workers are submitted now" in done.stderr
@@ -117,7 +117,7 @@ def test_no_more_workers_are_submitted_than_the_limits_let_in(folder: Folder, co
 
 
 def test_jobs_that_are_there_count_and_none_is_submitted_beyond_them(folder: Folder) -> None:
-    support.wait_for(no_jobs, 60)
+    support.wait_for(no_jobs)
     folder.write(SLOW, POINTS, "  nworkers = 4\n  array = trials\n  project = lab", "  seconds = 600.0")
     assert "4 of 8 trials are submitted now" in folder.hpo("submit-job", "model.in").stderr
     said = folder.hpo("submit-job", "model.in", code=2).stderr

@@ -9,31 +9,17 @@ from typing import Any
 
 import pytest
 import support
-from slurm_support import Folder
+from slurm_support import TOGETHER, Folder, points
 
 from hpo.results.view import View
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
-#: A trial ends when so many have begun as are to run at a time: then each worker has one.
-TOGETHER = """
-import os, time
-
-def run(hyperparams):
-    folder = os.environ["HPO_SUBMIT_DIR"]
-    open(f"{folder}/begun-{hyperparams['x']}", "w").close()
-    while sum(name.startswith("begun-") for name in os.listdir(folder)) < hyperparams["at_once"]:
-        time.sleep(0.1)
-    names = {"node": "SLURMD_NODENAME", "step": "SLURM_STEP_ID", "gpu": "CUDA_VISIBLE_DEVICES", "worker": "HPO_WORKER"}
-    return {"val_loss": 1.0, **{name: os.environ.get(variable, "") for name, variable in names.items()}}
-"""
-
 
 def write(folder: Folder, workers: int, control: str = "") -> None:
     """As many trials as workers, all at the same time."""
-    points = f"x = [{', '.join(map(str, range(workers)))}]"
-    control = f"  nworkers = {workers}\n  trial_timeout = 60\n{control}"
-    folder.write(TOGETHER, points, control, f"  at_once = {workers}")
+    control = f"  nworkers = {workers}\n  trial_timeout = 300\n{control}"
+    folder.write(TOGETHER, points(workers), control, f"  at_once = {workers}")
 
 
 def metrics(folder: Folder) -> list[dict[str, Any]]:
@@ -47,7 +33,7 @@ def inside(folder: Folder, *words: str) -> str:
     command = [*words, *support.COMMAND, "submit-job", "model.in"]
     done = subprocess.run(
         command, cwd=folder.path, env=support.environment(**folder.environment), capture_output=True, text=True,
-        timeout=150,
+        timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -98,7 +84,7 @@ def test_a_single_run_in_an_allocation_runs_right_there(folder: Folder) -> None:
     command = shlex.join([*support.COMMAND, "submit-job", "model.in"])
     options = ["--wait", "-w", "node2", "-o", "out.txt", "-D", str(folder.path)]
     environment = support.environment(**folder.environment)
-    subprocess.run(["sbatch", *options, "--wrap", command], env=environment, check=True, timeout=100)
+    subprocess.run(["sbatch", *options, "--wrap", command], env=environment, check=True, timeout=400)
     said = (folder.path / "out.txt").read_text()
     assert "node2 has it" in said
     assert said.rstrip().endswith("7.0")

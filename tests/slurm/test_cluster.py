@@ -6,27 +6,31 @@ What takes minutes is begun before the first test and looked at in the last ones
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import support
-from slurm_support import CLUSTER, Folder, end_jobs, run
+from slurm_support import (
+    CLUSTER,
+    LEAKY,
+    RUN,
+    TOGETHER,
+    Folder,
+    end_jobs,
+    leaky,
+    points,
+    restart_controller,
+    run,
+)
 
-from hpo.liveness import read
-from hpo.processes import start_time
 from hpo.results.view import View
 from hpo.slurm.board import Board
 
 pytestmark = pytest.mark.usefixtures("cluster")
-
-#: Where the cluster keeps its files.
-RUN = Path(os.environ.get("HPO_TEST_CLUSTER", "/tmp/hpo-test-cluster"))
 
 #: Saves every 5 s, reports every second; needs torch, so that the states of its generators count.
 LONG = """
@@ -61,30 +65,17 @@ def run(hyperparams):
     return loss.item()
 """
 STEPS, INTERVAL = 180, 5
-#: Each trial leaves a process behind, in a session of its own: linuxproc would not find it.
-LEAKY = """
-import subprocess, time
-
-def run(hyperparams):
-    subprocess.Popen(["sleep", "987"], start_new_session=True)
-    time.sleep(hyperparams["seconds"])
-    return hyperparams["x"] * 2.0
-"""
 
 
-def points(count: int) -> str:
-    return f"x = [{', '.join(map(str, range(count)))}]"
+def tasks_of(folder: Folder) -> dict[str, int]:
+    """The tasks (17_0) whose workers have begun, and how often Slurm had started each anew by then."""
+    found = sorted((start.job_task, start.restart) for start in folder.starts())
+    return dict(found)
 
 
 def records_of(folder: Folder) -> list[Path]:
     """What was kept of each job that was submitted; beside it stands how its tasks ended."""
     return [path for path in (folder.path / "experiments/last/jobs").iterdir() if path.name.isdecimal()]
-
-
-def tasks_of(folder: Folder) -> set[str]:
-    """The tasks (17_0) whose workers have begun."""
-    identities = (read(folder.experiment.workers, name) for name in os.listdir(folder.experiment.workers))
-    return {identity.job_task for identity in identities if identity is not None}
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +95,9 @@ def crashed(tmp_path_factory: pytest.TempPathFactory, long: Folder) -> Iterator[
     folder = Folder(tmp_path_factory.mktemp("crashed"))
     # More than half of a node's CPUs, so that each worker has a node of its own.
     control = "  nworkers = 3\n  cpus_per_task = 5\n  custom_sbatch_args = --exclude=node1"
-    folder.write(LEAKY, points(30), control, "  seconds = 4.0")
+    folder.write(LEAKY, points(30), control, leaky(4))
     folder.submit()
-    support.wait_for(lambda: len(tasks_of(folder)) == 3, 90)
+    support.wait_for(lambda: len(tasks_of(folder)) == 3)
     run(str(CLUSTER / "crash"), "node4")
     run(str(CLUSTER / "crash"), "node3", "slurmd")
     yield folder
@@ -163,30 +154,22 @@ def test_a_search_can_be_waited_for(folder: Folder) -> None:
 
 
 def test_two_workers_share_a_gpu(folder: Folder) -> None:
-    script = (
-        "import os, time\n\ndef run(hyperparams):\n    time.sleep(3)\n"
-        "    return {'val_loss': 1.0, 'job': os.environ['SLURM_JOB_ID'], 'gpus': os.environ['CUDA_VISIBLE_DEVICES']}\n"
-    )
-    folder.write(script, points(4), "  nworkers = 2\n  workers_per_gpu = 2\n  worker_type = k80")
+    control = "  nworkers = 2\n  workers_per_gpu = 2\n  worker_type = k80"
+    folder.write(TOGETHER, points(2), control, "  at_once = 2")
     folder.submit()
-    folder.wait_done(4)
-    rows = list(View(folder.experiment).rows())
+    folder.wait_done(2)
     assert len(tasks_of(folder)) == 1
-    workers = {attempt["worker"] for n in range(4) for attempt in View(folder.experiment).trial(n)["attempts"]}
-    assert len(workers) == 2
-    assert {row.metrics["gpus"] for row in rows} <= {"0", "1"}
+    one, other = (row.metrics for row in View(folder.experiment).rows())
+    assert one["worker"] != other["worker"]
+    assert one["gpu"] == other["gpu"]
 
 
 def test_inside_an_allocation_each_worker_is_a_step_with_a_gpu_of_its_own(folder: Folder) -> None:
-    script = (
-        "import os, time\n\ndef run(hyperparams):\n    time.sleep(2)\n"
-        "    return {'val_loss': 1.0, 'gpu': os.environ['CUDA_VISIBLE_DEVICES'], 'step': os.environ['SLURM_STEP_ID']}\n"
-    )
-    folder.write(script, points(4), "  nworkers = 2")
+    folder.write(TOGETHER, points(2), "  nworkers = 2", "  at_once = 2")
     command = shlex.join([*support.COMMAND, "submit-job", "model.in"])
     options = ["--wait", "-w", "node2", "--ntasks=2", "--gres=gpu:k80:2", "-o", "out.txt", "-D", str(folder.path)]
     environment = support.environment(**folder.environment)
-    done = subprocess.run(["sbatch", *options, "--wrap", command], env=environment, capture_output=True, timeout=120)
+    done = subprocess.run(["sbatch", *options, "--wrap", command], env=environment, capture_output=True, timeout=400)
     said = (folder.path / "out.txt").read_text()
     assert done.returncode == 0, said
     assert "2 local workers" in said
@@ -208,47 +191,58 @@ def test_a_single_run_on_a_node(folder: Folder) -> None:
 
 
 def test_requeued_cancelled_preempted_and_the_controller_restarted(folder: Folder) -> None:
-    """Also the array's last task, whose number is that of the array, is requeued alone."""
-    folder.write(LEAKY, points(30), "  nworkers = 4\n  custom_sbatch_args = --nodelist=node2", "  seconds = 2.0")
+    """What is requeued is the array's last task alone, though its job has the number of the whole array."""
+    control = "  nworkers = 3\n  custom_sbatch_args = --nodelist=node2"  # three have room there beside `crashed`
+    folder.write(LEAKY, points(12), control, leaky(1, gated=4))
     job = folder.submit()
-    support.wait_for(lambda: len(tasks_of(folder)) >= 3, 120)
-    last = max(tasks_of(folder))
+    cancelled, other, last = (f"{job}_{index}" for index in range(3))
+    support.wait_for(lambda: len(tasks_of(folder)) == 3)
     run("scontrol", "requeue", last)
-    run("scancel", min(tasks_of(folder)))
-    controller = int((RUN / "slurmctld.pid").read_text())
-    os.kill(controller, signal.SIGTERM)  # killed, it may forget what was submitted in its last seconds
-    support.wait_for(lambda: start_time(controller) is None, 60)
-    folder.wait_done(4)
-    subprocess.run([CLUSTER / "start"], env={**os.environ, "MAX_ARRAY_SIZE": "10"}, capture_output=True, timeout=120)
+    run("scancel", cancelled)
+    support.wait_for(lambda: folder.paused() == 2)
+    restart_controller()
+    support.wait_for(lambda: tasks_of(folder)[last] == 1)
+    assert tasks_of(folder) == {cancelled: 0, other: 0, last: 1}
     urgent = run(
         "sbatch", "--parsable", "-p", "urgent", "-w", "node2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 3"
     ).strip()
-    support.wait_for(lambda: run("squeue", "-h", "-j", urgent, "-t", "all", "-o", "%T").strip() == "COMPLETED", 120)
-    folder.wait_done(30, 240)
-    assert folder.values() == {n: n * 2.0 for n in range(30)}
-    assert f"{job}_" in last
+    support.wait_for(lambda: run("squeue", "-h", "-j", urgent, "-t", "all", "-o", "%T").strip() == "COMPLETED")
+    support.wait_for(lambda: tasks_of(folder) == {cancelled: 0, other: 1, last: 2})  # both were preempted
+    folder.open_gate()
+    folder.wait_done(12)
+    assert folder.values() == {n: n * 2.0 for n in range(12)}
+    folder.wait_told("its job was taken from it and queued again", "its job was cancelled")
     folder.nothing_left()
 
 
-def test_more_trials_than_an_array_may_have_tasks(folder: Folder) -> None:
-    """MaxArraySize is 10 since the controller was restarted: ten arrays, one after the other."""
+@pytest.fixture
+def tasks_limited(cluster: None) -> Iterator[None]:
+    """An array has ten tasks at most."""
+    restart_controller(MAX_ARRAY_SIZE="10")
+    yield
+    restart_controller()
+
+
+def test_more_trials_than_an_array_may_have_tasks(folder: Folder, tasks_limited: None) -> None:
+    """Ten arrays, one after the other."""
     assert re.search(r"MaxArraySize\s*= 10\n", run("scontrol", "show", "config"))
     folder.write(support.SQUARE, points(95), "  nworkers = 8\n  array = trials")
     folder.submit()
     assert len(records_of(folder)) == 10
-    folder.wait_done(95, 300)
+    folder.wait_done(95)
     assert folder.values() == {n: (n - 3) ** 2 for n in range(95)}
     assert len(tasks_of(folder)) == 95
 
 
 def test_a_cancelled_search_stops_at_once_and_goes_on_later(folder: Folder) -> None:
-    folder.write(LEAKY, points(6), "  nworkers = 2", "  seconds = 3.0")
+    folder.write(LEAKY, points(6), "  nworkers = 2", leaky(gated=2))
     folder.submit()
-    support.wait_for(lambda: len(folder.counts()) >= 2, 120)
+    support.wait_for(lambda: folder.begun() == 4)
     out = folder.hpo("cancel").stdout
     assert "trials are done and stay" in out
     assert folder.status()["state"] == "stopped"
     folder.nothing_left()
+    folder.open_gate()
     assert "JOB_ID=" in folder.hpo("resume").stdout
     folder.wait_done(6)
     folder.values()
@@ -256,10 +250,11 @@ def test_a_cancelled_search_stops_at_once_and_goes_on_later(folder: Folder) -> N
 
 
 def test_resuming_what_runs_submits_nothing(folder: Folder) -> None:
-    folder.write(LEAKY, points(4), "  nworkers = 2", "  seconds = 4.0")
+    folder.write(LEAKY, points(4), "  nworkers = 2", leaky(gated=0))
     job = folder.submit()
     out = folder.hpo("resume").stdout
     assert f"its jobs are there already: {job}" in out
+    folder.open_gate()
     folder.wait_done(4)
 
 
@@ -301,7 +296,7 @@ def test_a_folder_that_the_nodes_do_not_see_is_told_by_status(folder: Folder) ->
     run(*inside, "mount", "-t", "tmpfs", "none", str(folder.path))
     try:
         folder.submit()
-        support.wait_for(lambda: "writable, on the compute nodes?" in folder.hpo("status").stdout, 60)
+        support.wait_for(lambda: "writable, on the compute nodes?" in folder.hpo("status").stdout)
         assert folder.status()["state"] == "interrupted"
     finally:
         run(*inside, "umount", str(folder.path))
@@ -317,19 +312,18 @@ def test_a_batch_script_that_fails_is_told_by_status(folder: Folder) -> None:
     asked = Board(folder.experiment.scheduler).last_question()
     record = json.loads(records_of(folder)[0].read_text())
     (folder.path / f"experiments/last/jobs/{job}").write_text(json.dumps({**record, "id": job, "asked": asked}))
-    support.wait_for(lambda: "exit code 127" in folder.hpo("status").stdout, 60)
+    support.wait_for(lambda: "exit code 127" in folder.hpo("status").stdout)
 
 
 # -- what was begun first ------------------------------------------------------------------------------------------
 
 
 def test_a_crashed_node_and_a_lost_slurmd_lose_nothing(crashed: Folder) -> None:
-    crashed.wait_done(30, 240)
+    crashed.wait_done(30)
     assert crashed.values() == {n: n * 2.0 for n in range(30)}
     run(str(CLUSTER / "start"), timeout=120)
     crashed.nothing_left()
-    attempts = [a for n in range(30) for a in View(crashed.experiment).trial(n)["attempts"]]
-    assert any(attempt["outcome"] == "the worker was lost: its node failed" for attempt in attempts)
+    crashed.wait_told("the worker was lost: its node failed")
 
 
 def test_three_minutes_in_jobs_of_one_minute(long: Folder, tmp_path: Path) -> None:
@@ -338,7 +332,7 @@ def test_three_minutes_in_jobs_of_one_minute(long: Folder, tmp_path: Path) -> No
     whole.environment["HPO_EXECUTOR"] = "local"
     whole.write(LONG, "z = [1]", "  seed = 3", f"  steps = {STEPS}\n  pause = 0.0")
     whole.hpo("submit-job", "model.in")
-    long.wait_done(1, 360)
+    long.wait_done(1, 600)
     expected = dict(View(whole.experiment).trial(0)["reports"])
     trial = View(long.experiment).trial(0)
     assert dict(trial["reports"]) == expected

@@ -5,31 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import support
-from slurm_support import CLUSTER, Folder, run
+from slurm_support import LEAKY, RUN, Folder, leaky, points, run, start_cluster
 
 from hpo.processes import start_time
 
 pytestmark = pytest.mark.usefixtures("cluster")
-
-#: Where the cluster keeps its files.
-RUN = Path(os.environ.get("HPO_TEST_CLUSTER", "/tmp/hpo-test-cluster"))
-#: Each trial leaves a process behind, and a line for each time that it ran to its end.
-COUNTED = """
-import os, subprocess, time
-
-def run(hyperparams):
-    subprocess.Popen(["sleep", "987"], start_new_session=True)
-    time.sleep(hyperparams["seconds"])
-    with open(os.environ["HPO_SUBMIT_DIR"] + "/ran", "a") as file:
-        file.write(f"{hyperparams['x']}\\n")
-    return hyperparams["x"] * 2.0
-"""
 
 
 def kill_controller(job: str) -> None:
@@ -39,10 +23,10 @@ def kill_controller(job: str) -> None:
     """
     before = state_saved()
     run("scontrol", "update", f"jobid={job}", "comment=runs")
-    support.wait_for(lambda: state_saved() > before, 60)
+    support.wait_for(lambda: state_saved() > before)
     pid = int((RUN / "slurmctld.pid").read_text())
     os.kill(pid, signal.SIGKILL)
-    support.wait_for(lambda: start_time(pid) is None, 30)
+    support.wait_for(lambda: start_time(pid) is None)
 
 
 def state_saved() -> float:
@@ -56,14 +40,14 @@ def state_saved() -> float:
 def _whole_again(cluster: None) -> Iterator[None]:
     """Afterwards there is a slurmctld."""
     yield
-    subprocess.run([CLUSTER / "start"], capture_output=True, timeout=120)
+    start_cluster()
 
 
 def begin(folder: Folder, trials: int) -> str:
-    """Have two workers begin with so many trials of three seconds, and finish two of them; the number of their job."""
+    """Have two workers begin with so many trials of three seconds, of which the first four pass; the number of their job."""
     folder.environment["HPO_ASK_EVERY"] = "2"
-    points = f"x = [{', '.join(map(str, range(trials)))}]"
-    folder.write(COUNTED, points, "  nworkers = 2\n  custom_sbatch_args = --nodelist=node3", "  seconds = 3.0")
+    control = "  nworkers = 2\n  custom_sbatch_args = --nodelist=node3"
+    folder.write(LEAKY, points(trials), control, leaky(3, gated=4))
     job = folder.submit()
     folder.wait_done(2)
     support.wait_for(lambda: len(folder.experiment.ledger().workers) == 2)
@@ -72,7 +56,8 @@ def begin(folder: Folder, trials: int) -> str:
 
 def test_workers_go_on_while_slurm_does_not_answer(folder: Folder) -> None:
     """And hear of it when they shall not: through the experiment's folder."""
-    kill_controller(begin(folder, 40))
+    kill_controller(begin(folder, 400))
+    folder.open_gate()
     folder.wait_done(folder.done() + 2)
     support.wait_for(lambda: "Slurm does not answer" in folder.hpo("status").stdout)
     assert folder.status()["state"] == "running"
@@ -89,9 +74,10 @@ def test_jobs_that_slurm_has_forgotten_are_not_waited_for(folder: Folder) -> Non
     kill_controller(job)
     shutil.rmtree(RUN / "state")
     number = {"FIRST_JOB_ID": str(int(job) + 1000)}
-    subprocess.run([CLUSTER / "start"], env={**os.environ, **number}, check=True, capture_output=True, timeout=120)
-    support.wait_for(lambda: folder.status()["state"] == "interrupted", 120)
+    start_cluster(**number)
+    support.wait_for(lambda: folder.status()["state"] == "interrupted")
     folder.nothing_left()
+    folder.open_gate()
     assert "JOB_ID=" in folder.hpo("resume").stdout
     folder.wait_done(8)
     assert folder.values() == {n: n * 2.0 for n in range(8)}

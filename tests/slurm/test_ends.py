@@ -9,26 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import support
-from slurm_support import Folder, end_jobs, run
+from slurm_support import LEAKY, Folder, end_jobs, leaky, points, run
 
-from hpo.liveness import Identity, read
 from hpo.slurm import jobs
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
-#: Each trial leaves a process behind, in a session of its own: linuxproc would not find it.
-LEAKY = """
-import subprocess, time
-
-def run(hyperparams):
-    subprocess.Popen(["sleep", "987"], start_new_session=True)
-    time.sleep(hyperparams["seconds"])
-    return hyperparams["x"] * 2.0
-"""
 #: The first worker of all is held by its trial as a debugger holds a process: it hears no signal any more but SIGKILL.
 HOLDING = """
 import ctypes, os, signal, time
@@ -49,23 +38,8 @@ def run(hyperparams):
 """
 
 
-def points(count: int) -> str:
-    return f"x = [{', '.join(map(str, range(count)))}]"
-
-
 def control(node: str, workers: int = 1, more: str = "") -> str:
     return f"  nworkers = {workers}\n  custom_sbatch_args = --nodelist={node}\n{more}"
-
-
-def starts(folder: Folder) -> list[Identity]:
-    """Every worker that began in a job."""
-    names = (name for name in os.listdir(folder.experiment.workers) if "." not in name)
-    return [identity for name in names if (identity := read(folder.experiment.workers, name)) is not None]
-
-
-def attempts(folder: Folder) -> list[dict[str, Any]]:
-    """All attempts of all trials, as `hpo show --json` has them."""
-    return [attempt for number in range(folder.experiment.budget) for attempt in folder.trial(number)["attempts"]]
 
 
 def claim_node(node: str) -> str:
@@ -99,9 +73,9 @@ def held(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Iterator[Fo
 def patient(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Iterator[Folder]:
     """A job that is preempted by CANCEL after a GraceTime, of which Slurm does not tell a batch script."""
     folder = Folder(tmp_path_factory.mktemp("patient"))
-    folder.write(LEAKY, points(20), control("node4", more="  queue = patient\n"), "  seconds = 3.0")
+    folder.write(LEAKY, points(20), control("node4", more="  queue = patient\n"), leaky(3))
     folder.submit()
-    support.wait_for(lambda: starts(folder), 60)
+    support.wait_for(folder.starts)
     claim_node("node4")
     yield folder
     end_jobs(folder)
@@ -117,40 +91,45 @@ def test_what_is_preempted_by_cancel_is_queued_again(folder: Folder, tmp_path: P
     """Slurm would not; the worker does, or submits a new job where that is refused."""
     if not allowed:
         folder.environment["PATH"] = refusing(tmp_path)
-    folder.write(LEAKY, points(3), control("node2", more="  queue = scavenge\n"), "  seconds = 4.0")
+    folder.write(LEAKY, points(3), control("node2", more="  queue = scavenge\n"), leaky(gated=0))
     folder.submit()
-    support.wait_for(lambda: folder.counts(), 60)
+    support.wait_for(folder.begun)
     claim_node("node2")
+    support.wait_for(folder.paused)
+    folder.open_gate()
     folder.wait_done(3)
     assert folder.values() == {n: n * 2.0 for n in range(3)}
-    assert any(a["outcome"] == "paused" and a["why"] == "its job was preempted" for a in attempts(folder))
-    assert max(start.restart for start in starts(folder)) == (1 if allowed else 0)
+    folder.wait_told("its job was preempted")
+    assert max(start.restart for start in folder.starts()) == (1 if allowed else 0)
     assert len(jobs.recorded(folder.experiment.folder)) == (1 if allowed else 2)
     folder.nothing_left()
 
 
 def test_what_the_user_cancels_is_left_to_others(folder: Folder) -> None:
-    folder.write(LEAKY, points(6), control("node3", workers=2), "  seconds = 2.0")
+    folder.write(LEAKY, points(6), control("node3", workers=2), leaky(gated=0))
     job = folder.submit()
-    support.wait_for(lambda: len(starts(folder)) == 2 and len(folder.counts()) >= 2, 60)
+    support.wait_for(lambda: folder.begun() == 2)
     run("scancel", f"{job}_0")
+    support.wait_for(folder.paused)
+    folder.open_gate()
     folder.wait_done(6)
     assert folder.values() == {n: n * 2.0 for n in range(6)}
-    assert len(starts(folder)) == 2
-    support.wait_for(lambda: "CANCELLED" in {each["state"] for each in folder.status()["jobs"]}, 30)
-    assert any(a["outcome"] == "paused" and a["why"] == "its job was cancelled" for a in attempts(folder))
+    assert len(folder.starts()) == 2
+    support.wait_for(lambda: "CANCELLED" in {each["state"] for each in folder.status()["jobs"]})
+    folder.wait_told("its job was cancelled")
     folder.nothing_left()
 
 
 def test_a_worker_that_is_killed_leaves_no_process_and_is_told_as_lost(folder: Folder) -> None:
-    folder.write(LEAKY, points(4), control("node3", workers=2), "  seconds = 3.0")
+    folder.write(LEAKY, points(4), control("node3", workers=2), leaky(gated=0))
     job = folder.submit()
-    support.wait_for(lambda: len(folder.counts()) >= 2, 60)
+    support.wait_for(lambda: folder.begun() == 2)
     run("scancel", "--batch", "--signal=KILL", f"{job}_0")
+    support.wait_for(lambda: "FAILED" in {each["state"] for each in folder.status()["jobs"]})
+    folder.open_gate()
     folder.wait_done(4)
     assert folder.values() == {n: n * 2.0 for n in range(4)}
-    support.wait_for(lambda: "FAILED" in {each["state"] for each in folder.status()["jobs"]}, 30)
-    assert any(a["outcome"] == "the worker was lost: its job failed" for a in attempts(folder))
+    folder.wait_told("the worker was lost: its job failed")
     folder.nothing_left()
 
 
@@ -158,15 +137,15 @@ def test_a_worker_that_is_killed_leaves_no_process_and_is_told_as_lost(folder: F
 
 
 def test_a_grace_time_is_worked_through_and_the_job_comes_back(patient: Folder) -> None:
-    patient.wait_done(20, 240)
+    patient.wait_done(20)
     assert patient.values() == {n: n * 2.0 for n in range(20)}
-    assert max(start.restart for start in starts(patient)) == 1
-    assert any(a["outcome"] == "paused" and a["why"] == "its job was preempted" for a in attempts(patient))
+    assert max(start.restart for start in patient.starts()) == 1
+    patient.wait_told("its job was preempted")
     patient.nothing_left()
 
 
 def test_a_worker_that_is_killed_at_its_walltime_is_told_and_resumed(held: Folder) -> None:
-    support.wait_for(lambda: held.status()["state"] == "interrupted", 180)
+    support.wait_for(lambda: held.status()["state"] == "interrupted", 400)
     assert [job["state"] for job in held.status()["jobs"]] == ["TIMEOUT"]
     assert held.trial(0)["attempts"][0]["outcome"] == "the worker was lost: its job came to the end of its walltime"
     assert "JOB_ID=" in held.hpo("resume").stdout

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import support
-from slurm_support import Folder, run
+from slurm_support import RUN, Folder, run
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
-#: Where the cluster keeps its files.
-RUN = Path(os.environ.get("HPO_TEST_CLUSTER", "/tmp/hpo-test-cluster"))
 GRID = "x = [1, 2, 3]"
 
 
@@ -82,6 +78,6 @@ def test_a_folder_that_the_nodes_may_only_read_is_told_by_status(folder: Folder)
     try:
         run(*inside, "mount", "-o", "remount,ro,bind", str(folder.path))
         folder.submit()
-        support.wait_for(lambda: "writable, on the compute nodes?" in folder.hpo("status").stdout, 60)
+        support.wait_for(lambda: "writable, on the compute nodes?" in folder.hpo("status").stdout)
     finally:
         run(*inside, "umount", str(folder.path))
