@@ -148,6 +148,7 @@ class Attempt:
     nthreads: threads the script may use. timeout: seconds, or None. max_output: bytes kept of its output.
     live: whether the output goes to our own standard output as well, at once.
     resumed: whether a paused attempt goes on in its folder, behind what it has printed there.
+    reports: the file for the script's reports where they are to outlive the worker; None: one in `scratch`.
     """
 
     number: int
@@ -163,6 +164,7 @@ class Attempt:
     max_output: int = 100_000_000
     live: bool = False
     resumed: bool = False
+    reports: Path | None = None
 
     @property
     def output(self) -> Path:

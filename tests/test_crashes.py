@@ -195,6 +195,35 @@ def test_a_worker_lost_while_failed_trials_are_tried_again_is_replaced(folder):
     assert View(Experiment(folder / "experiments" / "last")).counts[State.COMPLETED] == POINTS
 
 
+def test_reports_that_nobody_lived_to_record_are_found_when_the_trial_goes_on(folder):
+    """The checkpoint of a step and its report survive together: pruners see no gap in the curve."""
+    (folder / "model.py").write_text(
+        "import os, signal\nfrom pathlib import Path\nfrom hpo import training\n\ndef run(hyperparams):\n"
+        "    worker = int(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])\n"
+        "    tries = Path(os.environ['HPO_SUBMIT_DIR'], 'tries')\n"
+        "    epoch = training.checkpoint.restore(0)\n"
+        "    tries.open('a').write(f'{epoch} ')\n"
+        "    while epoch < 5:\n"
+        "        epoch += 1\n"
+        "        doomed = tries.read_text() == '0 ' and epoch > 2\n"
+        "        if doomed:\n"
+        "            os.kill(worker, signal.SIGSTOP)  # so that it does not read what follows\n"
+        "        training.report(epoch, epoch / 4)\n"
+        "        training.checkpoint.save(epoch, step=epoch)\n"
+        "        if doomed and epoch == 4:\n"
+        "            os.kill(worker, signal.SIGKILL)\n"
+        "            signal.pause()\n"
+        "    return 0.0\n"
+    )
+    (folder / "model.in").write_text((folder / "model.in").read_text().replace("1, 2, 3, 4, 5, 6, 7, 8, 9", ""))
+    done = hpo("submit-job", "model.in", "nworkers=1", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "tries").read_text() == "0 4 "
+    view = View(Experiment(folder / "experiments" / "last"))
+    assert view.trial(0)["reports"] == [(step, step / 4) for step in range(1, 6)]
+    assert not (view.experiment.run_folder(view.row(0).id) / ".reports").exists()
+
+
 def test_a_worker_lost_too_often_fails_the_trial_and_only_it(folder):
     """Deaths count against `max_attempts`, and the trial is named with its reason."""
     (folder / "model.py").write_text(

@@ -94,7 +94,7 @@ class IsolatedRunner(ABC):
 
     def run(self, attempt: Attempt, watch: Watch) -> Result:
         """Run the script once; see `trial.Runner`."""
-        files = Files(attempt.scratch)
+        files = Files(attempt)
         try:
             self._launched = self._launched or self.launch()
             files.clear()

@@ -30,7 +30,7 @@ class InProcessRunner:
 
     def run(self, attempt: Attempt, watch: Watch) -> Result:
         """Run the script once; see `trial.Runner`."""
-        files = Files(attempt.scratch)
+        files = Files(attempt)
         request = {"params": dict(attempt.params)}
         try:
             files.clear()

@@ -41,7 +41,12 @@ _BLOCK = 1 << 16
 class Files:
     """The files between worker and trial, in the attempt's scratch folder; none is left over from an earlier trial."""
 
-    scratch: Path
+    attempt: Attempt
+
+    @property
+    def scratch(self) -> Path:
+        """Where they are."""
+        return self.attempt.scratch
 
     @property
     def request(self) -> Path:
@@ -56,7 +61,7 @@ class Files:
     @property
     def reports(self) -> Path:
         """HPO_REPORT_FILE."""
-        return self.scratch / "reports"
+        return self.attempt.reports or self.scratch / "reports"
 
     @property
     def stop(self) -> Path:
@@ -111,7 +116,7 @@ class Supervision:
         self._parent = parent
         self._attempt = attempt
         self._watch = watch
-        self._files = Files(attempt.scratch)
+        self._files = Files(attempt)
         self._ending = Ending()
         self._reports = ReportTail(self._files.reports, watch.report)
         self._output = OutputFile(attempt.output, attempt.max_output, live=attempt.live, resumed=attempt.resumed)

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +30,7 @@ from hpo.worker.deadline import Deadline
 from hpo.worker.history import History
 from hpo.worker.judge import Judge
 from hpo.worker.leftovers import Claimed, Leftovers, outcome_of, show
+from hpo.worker.unheard import REPORTS, unheard
 from hpo.worker.watch import WorkerWatch
 
 #: Seconds between two looks at workers not yet judged.
@@ -148,6 +150,8 @@ class Worker:
             attempt = self._prepare(claimed, params)
         began = time.monotonic()
         watch = WorkerWatch(self._experiment, self._journal, self._bounds, claimed, self._judge(claimed))
+        for step, value in unheard(claimed.record.attempts, self._earlier_folders(claimed)):
+            watch.report(step, value)
         checkpoints = Checkpoints(Path(attempt.env["HPO_CHECKPOINT_DIR"]))
         result = self._unharmed(watch.concluded(self._runner.run(attempt, watch)))
         seconds = time.monotonic() - began
@@ -205,9 +209,16 @@ class Worker:
         show(experiment, trial_id, folder)
         with contextlib.suppress(FileExistsError):
             os.symlink("../../../rerun.sh", f"{folder}/{RERUN}")
-        earlier = [experiment.attempt_folder(trial_id, k) / "checkpoints" for k in range(claimed.attempt - 1, 0, -1)]
+        earlier = [path / "checkpoints" for path in self._earlier_folders(claimed)]
         first = prepare(experiment, number, params, folder, experiment.scratch(self.id))
-        return continued(first, self.id, claimed.attempt, [path for path in earlier if path.is_dir()], resumed=resumed)
+        restore_from = [path for path in earlier if path.is_dir()]
+        attempt = continued(first, self.id, claimed.attempt, restore_from, resumed=resumed)
+        return replace(attempt, reports=folder / REPORTS)
+
+    def _earlier_folders(self, claimed: Claimed) -> list[Path]:
+        """Of the trial's attempts before this one, the newest first."""
+        trial_id = self._experiment.space.trial_id(claimed.number)
+        return [self._experiment.attempt_folder(trial_id, k) for k in range(claimed.attempt - 1, 0, -1)]
 
     # -- recording ---------------------------------------------------------------------------------------------------
 
@@ -220,6 +231,8 @@ class Worker:
             return
         finished = {"e": "finished", **about, "seconds": round(seconds, 4), **outcome_of(result)}
         self._journal.append([*events, finished])
+        with contextlib.suppress(OSError):
+            os.unlink(f"{attempt.folder}/{REPORTS}")  # the journal has them
         if result.value is not None and not result.pruned:
             self._leave_value(claimed, attempt.folder, result.value)
         failure = result.failure
