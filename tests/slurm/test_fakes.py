@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import support
+from slurm_support import squeue_line as row
 
 from hpo import liveness
 from hpo.errors import SchedulerError
@@ -30,13 +31,6 @@ from hpo.worker.deadline import LAST, LEAD, Deadline
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="optional: Slurm is Linux's")
 CLUSTER = "faraway"
 SUBMIT = ("submit-job", "model.in", "--executor", "slurm")
-
-
-def row(name: str, state: str = "RUNNING", restarts: int = 0, reason: str = "None", left: str = "9:00") -> str:
-    """A line of squeue."""
-    job, _, index = name.partition("_")
-    cells = [job, index or "N/A", state, str(restarts), left, "0", "node1", reason]
-    return "".join(cell.ljust(width) for cell, width in zip(cells, queue._COLUMNS.values(), strict=True)) + "\n"
 
 
 @pytest.fixture
@@ -94,6 +88,8 @@ def eyes(worker: Path, monkeypatch: pytest.MonkeyPatch) -> Eyes:
         ("", Vitality.DEAD),
         (row("17_3", "PENDING", restarts=1, reason="BeginTime"), Vitality.DEAD),
         (row("17_3", "RUNNING", restarts=1), Vitality.DEAD),
+        (row("17_3", "CONFIGURING", restarts=1), Vitality.DEAD),
+        (row("17_3", "COMPLETING", restarts=1), Vitality.UNKNOWN),  # queued again, and its old processes save
         (row("17_3", "NODE_FAIL"), Vitality.DEAD),
         (row("17_3", "TIMEOUT", reason="TimeLimit"), Vitality.DEAD),
     ],
@@ -192,6 +188,38 @@ def test_questions_that_fail_become_rarer(tmp_path: Path) -> None:
         set_back(tmp_path / "scheduler", 61)
     assert board.trouble == "Socket timed out"
     assert [(when - asked[0]) / 61 for when in asked] == [0, 2, 6, 14, 24, 34]
+
+
+def test_a_cluster_that_was_away_for_weeks_is_asked_again(tmp_path: Path) -> None:
+    folder = tmp_path / "scheduler"
+    folder.mkdir()
+    (folder / "5000.asked").touch()
+    (folder / "5000.answer").write_text(json.dumps({"error": "Socket timed out", "failures": 5000}))
+    set_back(folder, 601)
+    answer = Board(folder, ask=lambda: Queue(CLUSTER, {}), every=60).answer()
+    assert answer is not None
+    assert answer.number == 5001
+
+
+def test_a_question_from_while_sbatch_ran_does_not_end_the_job(
+    tmp_path: Path, here: None, fakes: Callable[..., Path]
+) -> None:
+    """It was begun before the job was there, and cannot show it."""
+    folder = tmp_path / "X000"
+    (folder / "scheduler").mkdir(parents=True)
+    room = fakes(sbatch="say nothing")
+    (room / "sbatch").unlink()
+    (room / "sbatch").write_text(f"#!/bin/sh\ntouch '{folder}/scheduler/1.asked'\necho 17\n")
+    (room / "sbatch").chmod(0o755)
+    job = jobs.submit(folder, Array((0, 1)))
+    record = {"cluster": CLUSTER, "tasks": [], "lost": []}
+    (folder / "scheduler" / "1.answer").write_text(json.dumps(record))
+    board = Board(folder / "scheduler", ask=lambda: Queue(CLUSTER, {}), every=60)
+    assert [seen.state for seen in jobs.look(folder, board, {})] == ["SUBMITTED", "SUBMITTED"]
+    set_back(folder / "scheduler", 61)
+    board = Board(folder / "scheduler", ask=lambda: Queue(CLUSTER, {}), every=60)
+    assert [seen.state for seen in jobs.look(folder, board, {})] == ["ENDED", "ENDED"]
+    assert job.asked == 1
 
 
 def set_back(folder: Path, seconds: float) -> None:

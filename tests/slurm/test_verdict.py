@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import support
+from slurm_support import squeue_line
 
-from hpo import liveness
+from hpo import liveness, processes
 from hpo.ledger import loss
 from hpo.liveness import Liveness, Vitality
 from hpo.slurm import jobs, queue, verdict
@@ -44,8 +48,7 @@ def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def row(state: str, restarts: int = 0) -> str:
     """squeue's line for the task."""
-    cells = ["17", "3", state, str(restarts), "9:00", "0", "node5", "None"]
-    return "".join(cell.ljust(width) for cell, width in zip(cells, queue._COLUMNS.values(), strict=True)) + "\n"
+    return squeue_line("17_3", state, restarts, node="node5")
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,38 @@ def test_a_job_that_came_back_learns_from_squeue_why(
     (tmp_path / "answer").write_text(row("RUNNING", restarts=1))
     assert eyes.of("w") is Vitality.DEAD
     assert eyes.reason("w") == "NODE_FAIL"
+
+
+@pytest.mark.parametrize(
+    ("answer", "life"),
+    [("SUSPENDED", Vitality.ALIVE), ("RUNNING", Vitality.ALIVE), ("CANCELLED", Vitality.DEAD), ("", Vitality.UNKNOWN)],
+)
+def test_a_stopped_process_of_a_job_is_slurms_to_judge(
+    workers: Path,
+    tmp_path: Path,
+    fakes: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    life: Vitality,
+) -> None:
+    """By 'scontrol suspend' Slurm stops a task's processes for as long as it likes; a sibling on the node sees them."""
+    monkeypatch.setattr("hpo.liveness.STOPPED_LIMIT", 0.0)
+    process = subprocess.Popen(["sleep", "600"])
+    try:
+        begun = processes.start_time(process.pid) or ""
+        mine = liveness.Identity.of_this_process("slurm")
+        job = {"cluster": CLUSTER, "job_task": "17_3", "node": "node5"}
+        liveness.write(workers, replace(mine, id="s", pid=process.pid, start_time=begun, **job))
+        process.send_signal(signal.SIGSTOP)
+        support.wait_for(lambda: processes.is_stopped(process.pid))
+        (tmp_path / "answer").write_text(row(answer))
+        fakes(squeue=f"say {tmp_path / 'answer'}" if answer else "down")
+        eyes = Liveness(workers, kill=True)
+        assert {eyes.of("s") for _ in range(3)} == {life}
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,124 @@
+"""What `hpo resume` submits rests on what squeue says then: by fakes on PATH, and on the test cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import support
+from slurm_support import Folder, run, squeue_line
+
+from hpo.slurm import jobs
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="optional: Slurm is Linux's")
+CLUSTER = {"HPO_EXECUTOR": "slurm", "SLURM_CLUSTER_NAME": "faraway"}
+
+
+@pytest.fixture
+def room(tmp_path: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An experiment whose two tasks were seen to run, on a cluster that now gives the number 18; its commands."""
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    texts = {
+        "scontrol": "ClusterName = faraway\nMaxArraySize = 1001\nMaxJobCount = 10000\nKillWait = 30 sec\n",
+        "sinfo": "batch*|1-00:00:00|16|64000|(null)|up\n",
+        "sbatch": "17;faraway\n",
+        "squeue": squeue_line("17_0") + squeue_line("17_1"),
+        "scancel": "",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    made = fakes(**{name: f"say {tmp_path / name}" for name in texts})
+    support.write_input(tmp_path, support.SQUARE, "x = [1, 2, 3]", "  nworkers = 2")
+    assert support.hpo("submit-job", "model.in", cwd=tmp_path, **CLUSTER).returncode == 0
+    assert "running" in support.hpo("status", cwd=tmp_path, **CLUSTER).stdout
+    (tmp_path / "sbatch").write_text("18;faraway\n")
+    (made / "calls").unlink()
+    return made
+
+
+def calls(room: Path, command: str) -> list[str]:
+    return [line for line in (room / "calls").read_text().splitlines() if f" {command} " in line]
+
+
+@pytest.mark.parametrize(
+    ("states", "array"),
+    [
+        (["CANCELLED", "CANCELLED"], "0-1"),
+        (["COMPLETING", "COMPLETING"], "0-1"),  # they save what they can, and take no trial any more
+        (["RUNNING", "CANCELLED"], "0"),
+        ([], "0-1"),
+    ],
+)
+def test_what_the_user_has_cancelled_by_hand_is_replaced_at_once(
+    tmp_path: Path, room: Path, states: list[str], array: str
+) -> None:
+    """The last answer is a few seconds old, and shows that all run."""
+    rows = (squeue_line(f"17_{index}", state) for index, state in enumerate(states))
+    (tmp_path / "squeue").write_text("".join(rows))
+    done = support.hpo("resume", cwd=tmp_path, **CLUSTER)
+    assert "JOB_ID=18" in done.stdout, done.stderr
+    assert [re.findall(r"--array=(\S+)", call) for call in calls(room, "sbatch")] == [[array]]
+    assert len(calls(room, "squeue")) == 1
+
+
+@pytest.mark.parametrize("rows", [[("RUNNING", 0), ("PENDING", 0)], [("COMPLETING", 1), ("SUSPENDED", 0)]])
+def test_what_is_there_is_not_submitted_again(tmp_path: Path, room: Path, rows: list[tuple[str, int]]) -> None:
+    """Also what is queued again while its old processes save."""
+    (tmp_path / "squeue").write_text("".join(squeue_line(f"17_{n}", *row) for n, row in enumerate(rows)))
+    done = support.hpo("resume", cwd=tmp_path, **CLUSTER)
+    assert "its jobs are there already: 17" in done.stdout
+    assert len(calls(room, "squeue")) == 1
+    assert not calls(room, "sbatch")
+
+
+def test_without_an_answer_nothing_is_submitted(tmp_path: Path, room: Path) -> None:
+    (room / "squeue.does").write_text("socket")
+    done = support.hpo("resume", cwd=tmp_path, **CLUSTER)
+    assert done.returncode == 1
+    assert "does not tell which jobs of X000 are there" in done.stderr
+    assert "Socket timed out" in done.stderr
+    assert not calls(room, "sbatch")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="optional: gives a folder to another user")
+def test_another_users_experiment_is_not_run_as_jobs(tmp_path: Path, room: Path) -> None:
+    """Its workers ask squeue for the owner's jobs alone, and would take ours for dead."""
+    os.chown(tmp_path / "experiments" / "X000", 12345, -1)
+    done = support.hpo("resume", cwd=tmp_path, **CLUSTER)
+    assert done.returncode == 2
+    assert "X000 belongs to 12345" in done.stderr
+    assert not (room / "calls").exists() or not calls(room, "sbatch")
+
+
+def test_on_a_cluster_an_array_that_was_cancelled_by_hand_is_replaced_at_once(folder: Folder) -> None:
+    folder.environment["HPO_ASK_EVERY"] = "60"
+    folder.write(support.SQUARE, "x = [1, 2, 3]", "  nworkers = 2\n  custom_sbatch_args = --hold")
+    first = folder.submit()
+    assert "JobHeldUser" in folder.hpo("status").stdout
+    run("scancel", first)
+    submit = folder.path / "experiments" / "last" / "submit.sbatch"
+    assert "--hold" in submit.read_text()
+    said = folder.hpo("resume").stdout
+    assert "JOB_ID=" in said
+    run("scontrol", "release", said.partition("JOB_ID=")[2].split()[0])
+    folder.wait_done(3)
+    folder.values()
+
+
+def test_on_a_cluster_each_failed_trial_gets_a_task_again(folder: Folder) -> None:
+    """The last answer that there is shows the tasks as they waited."""
+    folder.environment["HPO_ASK_EVERY"] = "60"
+    script = "def run(hyperparams):\n    raise ValueError(hyperparams['x'])\n"
+    control = "  nworkers = 2\n  array = trials\n  stop_after = 0\n  custom_sbatch_args = --hold"
+    folder.write(script, "x = [1, 2, 3, 4]", control)
+    first = folder.submit()
+    assert "JobHeldUser" in folder.hpo("status").stdout
+    run("scontrol", "release", first)
+    folder.wait_done(4)
+    folder.hpo("resume", "--retry-failed")
+    assert [job.indexes for job in jobs.recorded(folder.experiment.folder)] == [[0, 1, 2, 3]] * 2
