@@ -17,6 +17,12 @@ def write_new(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it: a disk that is about to be full takes a part, and says so the next time. Raises `OSError`."""
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
 def linked(source: Path, target: Path) -> bool:
     """Give a complete file a second name, unless that is taken: nobody ever sees half of it."""
     try:

@@ -15,7 +15,7 @@ from hpo.experiment import Experiment
 from hpo.restart import experiment_of
 from hpo.search.plan import Search
 from hpo.session import Manner
-from hpo.slurm import commands, request
+from hpo.slurm import allocation, commands, request
 
 
 class Submission:
@@ -87,9 +87,10 @@ def interactive_run(file: str, overrides: Sequence[str], trial: str | None, *, d
     if not commands.on_path("srun"):
         raise SchedulerError("there is no srun on PATH: leave out --interactive to run on this machine")
     terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
-    options = [*(["--trial", trial] if trial else []), *(["--pdb"] if debugger else [])]
-    again = [sys.executable, "-P", "-m", "hpo.cli", "run", file, *overrides, *options]
-    os.execvp("srun", ["srun", *request.resources(inputfile.control), *terminal, *again])  # noqa: S606
+    more = [*(["--trial", trial] if trial else []), *(["--pdb"] if debugger else [])]
+    again = [sys.executable, "-P", "-m", "hpo.cli", "run", file, *overrides, *more]
+    options = ["--nodes=1", "--ntasks=1", *request.resources(inputfile.control), *terminal]
+    os.execvpe("srun", ["srun", *options, *again], allocation.without_requests(os.environ))  # noqa: S606
 
 
 def single_run(file: str, overrides: Sequence[str], trial: str | None, *, debugger: bool) -> int:

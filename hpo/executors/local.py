@@ -23,10 +23,14 @@ GIVE_UP = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Started:
-    """A worker process, or in an allocation the step in which `workers` of them run. slot: the first one's place."""
+    """A worker process, or in an allocation the step in which `workers` of them run. slot: the first one's place.
+
+    words_from: where its own words begin in `last_words`.
+    """
 
     process: subprocess.Popen[bytes]
     last_words: IO[bytes]
+    words_from: int
     slot: int
     workers: int
 
@@ -91,11 +95,12 @@ class LocalExecutor:
         command = [sys.executable, "-P", "-m", "hpo.worker", str(self._experiment.folder), "local"]
         own: dict[str, str] = {}
         if self._allocation is not None:
-            command = [*self._allocation.step(workers), *command]
+            command = [*self._allocation.step(workers, tied=not self._detach), *command]
         else:
             own = allocation.devices(self._experiment.keywords, slot)
             command += [] if self._detach else [str(os.getpid())]
         last_words = self._last_words()
+        words_from = last_words.seek(0, os.SEEK_END)
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -104,11 +109,11 @@ class LocalExecutor:
             start_new_session=True,
             env={**os.environ, **own},
         )
-        self._workers.append(_Started(process, last_words, slot, workers))
+        self._workers.append(_Started(process, last_words, words_from, slot, workers))
 
     def _last_words(self) -> IO[bytes]:
         """Where a worker's own messages go: not on the disk it may complain of, unless nobody stays to hear them."""
-        return (self._experiment.logs / "workers.log").open("ab") if self._detach else tempfile.TemporaryFile()
+        return (self._experiment.logs / "workers.log").open("ab+") if self._detach else tempfile.TemporaryFile()
 
     def _reap(self, started: _Started) -> bool:
         """Forget a worker that has ended; whether something killed it."""
@@ -118,7 +123,7 @@ class LocalExecutor:
         if self._allocation is not None and status > 128:  # srun's way of telling a signal
             status = 128 - status
         self._workers.remove(started)
-        last_words.seek(0)
+        last_words.seek(started.words_from)
         words = last_words.read().decode(errors="replace").strip()
         last_words.close()
         if status > 0:

@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpo.disk import sync_folder
+from hpo.disk import sync_folder, write_all
 from hpo.errors import cannot_write
 from hpo.journal.base import Event
 
@@ -91,7 +91,7 @@ class FolderJournal:
         lines = b"".join(json.dumps(event, separators=(",", ":")).encode() + b"\n" for event in events)
         try:
             descriptor = self._descriptor if self._descriptor is not None else self._open()
-            _write_all(descriptor, lines)
+            write_all(descriptor, lines)
             if durable:
                 os.fdatasync(descriptor)
         except OSError as error:
@@ -146,11 +146,6 @@ def _owner(path: str) -> str:
         return os.readlink(path)
     except OSError:
         return ""
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
 
 
 def _parse_lines(data: bytes) -> Sequence[Event]:

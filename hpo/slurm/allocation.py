@@ -77,6 +77,12 @@ def here(control: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
     )
 
 
+def without_requests(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables `environ`, without those by which an allocation says to srun what each of its steps asks for."""
+    inside = "SLURM_JOB_ID" in environ
+    return {name: value for name, value in environ.items() if not (inside and name in _DEFAULTS)}
+
+
 def devices(control: Mapping[str, Any], slot: int, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The variables by which the worker in `slot` (from 0) has GPUs of its own within a step that has several."""
     there = [device for device in environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if device]
