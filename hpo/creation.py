@@ -80,10 +80,13 @@ def _fill(experiment: Experiment, inputfile: InputFile, script: Script, files: I
     write_new(experiment.specification_file, json.dumps(specification, indent=1, default=str).encode())
 
 
+#: What comes into the folder after the input file.
+_LATER = ("experiment.json", "rows.jsonl", "warm_start.jsonl", "rerun", "jobs", "submit.sbatch")
+
+
 def _free_name(experiment: Experiment, name: str) -> str:
     """The input file's own name, unless the folder needs it."""
-    ours = {*os.listdir(experiment.folder), "experiment.json", "rows.jsonl", "rerun"}
-    return name if name not in ours else f"{name}.in"
+    return name if name not in {*os.listdir(experiment.folder), *_LATER} else f"{name}.in"
 
 
 def _write_rerun(file: Path) -> None:

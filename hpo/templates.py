@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo import inputfile, shipped
-from hpo.errors import Complaints, StorageError, UsageError, did_you_mean
+from hpo.errors import Complaints, UsageError, did_you_mean, writing
 from hpo.script import analyse
 
 
@@ -71,12 +71,10 @@ def _refuse(taken: Iterable[Path]) -> None:
 
 
 def _write(target: Path, content: bytes) -> None:
-    try:
+    with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as file:
             file.write(content)
-    except OSError as error:
-        raise StorageError(f"cannot write {target}: {error.strerror}") from error
 
 
 def _first_comment(file: Path) -> str:
