@@ -43,6 +43,15 @@ def replace_link(link: Path, target: str) -> None:
         raise
 
 
+def time_in(folder: Path) -> float:
+    """The time that the file server gives to what is written into `folder` now (Unix). Raises `OSError`."""
+    probe = folder / f".{secrets.token_hex(6)}"
+    probe.touch()
+    now = probe.stat().st_mtime
+    probe.unlink()
+    return now
+
+
 def sync_folder(folder: Path) -> None:
     """Put a folder's entries on the disk, where the file system can."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -22,7 +22,7 @@ from enum import Enum
 from pathlib import Path
 
 from hpo import processes
-from hpo.disk import sync_folder
+from hpo.disk import sync_folder, time_in
 from hpo.slurm.board import Board
 from hpo.slurm.place import Incarnation
 from hpo.slurm.verdict import Verdicts
@@ -207,6 +207,24 @@ class Liveness:
         if by_job is not None and identity.is_task:
             return by_job
         return self._elsewhere(identity)  # within an allocation the job outlives its workers
+
+    def seems_alive(self, worker: str) -> bool:
+        """Whether to call a worker alive, for display; nothing may be taken over for it.
+
+        Who looks but once sees no heartbeat stand still: one that is old by the times of its file server is no life.
+        """
+        vitality = self.of(worker)
+        identity = self._identities.get(worker)
+        if vitality is not Vitality.UNKNOWN or identity is None or identity.is_task or identity.same_host():
+            return vitality is not Vitality.DEAD
+        return self._beat_age(worker) <= HEARTBEAT_LIMIT
+
+    def _beat_age(self, worker: str) -> float:
+        """Seconds since a worker's last heartbeat, or since it began; 0 when that cannot be seen."""
+        for file in (self._folder / f"{worker}.beat", self._folder / worker):
+            with contextlib.suppress(OSError):
+                return time_in(self._folder) - file.stat().st_mtime
+        return 0.0
 
     def stopped(self, worker: str) -> bool:
         """Whether a worker of this host is stopped (SIGSTOP) at this moment."""

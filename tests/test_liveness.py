@@ -163,6 +163,21 @@ class TestElsewhere:
         clock.now = HEARTBEAT_LIMIT + 1
         assert reader.of(identity.id) is Vitality.DEAD
 
+    @pytest.mark.parametrize(("old", "alive"), [(0, True), (HEARTBEAT_LIMIT - 20, True), (3 * 86400, False)])
+    @pytest.mark.parametrize("file", ["", ".beat"])  # one that was lost before its first heartbeat left a record only
+    def test_who_looks_once_goes_by_the_file_servers_times_but_takes_nothing_over(
+        self, tmp_path, clock, old, alive, file
+    ):
+        identity = identity_of(1, **ELSEWHERE)
+        reader = judge(tmp_path, identity, clock)
+        seen = tmp_path / f"{identity.id}{file}"
+        if file:
+            seen.write_text("5")
+        when = seen.stat().st_mtime - old
+        os.utime(seen, (when, when))
+        assert reader.seems_alive(identity.id) is alive
+        assert reader.of(identity.id) is Vitality.UNKNOWN
+
     @pytest.mark.skipif(not processes.machine_id(), reason="optional: the machine has no id")
     def test_a_worker_of_this_machine_before_it_was_started_again_is_dead_at_once(self, tmp_path, clock):
         identity = identity_of(1, boot_id="another")

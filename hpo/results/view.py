@@ -14,7 +14,7 @@ from typing import Any
 
 from hpo.experiment import UNLIMITED, Experiment
 from hpo.ledger import AttemptRecord, Ledger, TrialRecord, failure_of, lost_because, outcome_state
-from hpo.liveness import Identity, Liveness, Vitality, ended_tasks, identities, read
+from hpo.liveness import Identity, Liveness, ended_tasks, identities, read
 from hpo.slurm import jobs
 from hpo.slurm.board import Board
 from hpo.slurm.jobs import Seen
@@ -226,7 +226,7 @@ class View:
         if worker in self.ledger.ended:
             return False
         if worker not in self._vital:
-            self._vital[worker] = self._liveness.of(worker) is not Vitality.DEAD
+            self._vital[worker] = self._liveness.seems_alive(worker)
         return self._vital[worker]
 
     # -- the whole ---------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hpo.disk import time_in
 from hpo.errors import SchedulerError
 from hpo.slurm import commands, queue
 from hpo.slurm.queue import Queue, Task
@@ -73,19 +74,11 @@ class Board:
         """
         with contextlib.suppress(OSError):  # who may not write here sees what there is to see
             self._folder.mkdir(exist_ok=True)
-            self._stamp()
+            time_in(self._folder)
         return self._last()
 
     def _last(self) -> int:
         return max(self._numbers("asked"), default=0)
-
-    def _stamp(self) -> float:
-        """The file server's time now."""
-        probe = self._folder / f".{secrets.token_hex(6)}"
-        probe.touch()
-        now = probe.stat().st_mtime
-        probe.unlink()
-        return now
 
     def answer(self) -> Answer | None:
         """The newest answer, after a new question if one is due; None when there has been none."""
@@ -223,7 +216,7 @@ class Board:
     def _age(self, number: int, suffix: str = "asked") -> float:
         """Seconds since a file was made, both times stamped by the file server; endless when it is gone."""
         try:
-            return float(max(0.0, self._stamp() - self._path(number, suffix).stat().st_mtime))
+            return float(max(0.0, time_in(self._folder) - self._path(number, suffix).stat().st_mtime))
         except FileNotFoundError:
             return float("inf")
         except OSError:
