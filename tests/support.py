@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 COMMAND = [sys.executable, "-P", "-m", "hpo.cli"]
 
@@ -84,6 +89,18 @@ def trial(cwd: Path, name: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document
+
+
+@functools.cache
+def _has_r() -> bool:
+    command = ["Rscript", "-e", "library(jsonlite)"]
+    return shutil.which("Rscript") is not None and subprocess.run(command, capture_output=True).returncode == 0
+
+
+def need_r(file: Path) -> None:
+    """Skip the test of an input file whose script is in R, where R cannot run it."""
+    if re.search(r"model_script\s*=\s*\S+\.R\b", file.read_text()) and not _has_r():
+        pytest.skip("R or its package jsonlite is not installed")
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:

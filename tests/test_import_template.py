@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,15 +12,8 @@ from hpo import checks, shipped, templates
 from hpo.cli import main
 from hpo.errors import StorageError
 
-
-def _answers(*command: str) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
+INPUTS = shipped.folder("inputs")
 NAMES = [template.name for template in templates.all_templates()]
-HAS_R = shutil.which("Rscript") is not None and _answers("Rscript", "-e", "library(jsonlite)")
-needs_r = pytest.mark.skipif(not HAS_R, reason="R or its package jsonlite is not installed")
-RUNNABLE = [pytest.param(name, marks=needs_r if name == "r" else ()) for name in NAMES]
 
 
 @pytest.fixture(autouse=True)
@@ -41,12 +32,13 @@ def test_without_a_name_it_lists_each_with_a_line(capsys):
     assert list(Path().iterdir()) == []
 
 
-@pytest.mark.parametrize("name", RUNNABLE)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_template_is_complete_and_checks_clean_where_it_is_copied_to(name, here):
+    support.need_r(INPUTS / f"{name}.in")
     assert main(["import-template", name]) == 0
     checked = checks.check(Path(f"{name}.in"))
     assert {file.parent for file in checked.analysis.files} == {here}
-    assert Path(f"{name}.in").read_bytes() == (shipped.folder("inputs") / f"{name}.in").read_bytes()
+    assert Path(f"{name}.in").read_bytes() == (INPUTS / f"{name}.in").read_bytes()
 
 
 def test_it_says_what_it_did(capsys):
@@ -65,10 +57,11 @@ def test_the_smallest_template_gives_its_value():
     ("name", "trials", "best", "params"),
     [
         ("bash", 12, 0.0453, {"learning_rate": 0.3, "momentum": 0.5}),
-        pytest.param("r", 20, 0.0878, {"degree": 5, "penalty": 0}, marks=needs_r),
+        ("r", 20, 0.0878, {"degree": 5, "penalty": 0}),
     ],
 )
 def test_the_templates_of_other_languages_run_as_imported(name, trials, best, params, here):
+    support.need_r(INPUTS / f"{name}.in")
     assert support.hpo("import-template", name, cwd=here).returncode == 0
     assert f"{trials} trials" in Path(f"{name}.in").read_text().splitlines()[0]
     done = support.hpo("submit-job", f"{name}.in", cwd=here)

@@ -44,7 +44,7 @@ def _whole_again(cluster: None) -> Iterator[None]:
 
 
 def begin(folder: Folder, trials: int) -> str:
-    """Have two workers begin with so many trials of three seconds, of which the first four pass; the number of their job."""
+    """Have two workers begin with so many trials of three seconds, four of which pass; the number of their job."""
     folder.environment["HPO_ASK_EVERY"] = "2"
     control = "  nworkers = 2\n  custom_sbatch_args = --nodelist=node3"
     folder.write(LEAKY, points(trials), control, leaky(3, gated=4))
