@@ -80,12 +80,13 @@ def interactive_run(file: str, overrides: Sequence[str], trial: str | None, *, d
     Raises `SchedulerError` where there is no Slurm.
     """
     inputfile = _single(file, overrides, trial).checked.inputfile
-    mistakes = request.mistakes(inputfile.control, inputfile.given)
+    if not commands.on_path("srun"):
+        raise SchedulerError("there is no srun on PATH: leave out --interactive to run on this machine")
+    control = inputfile.control
+    mistakes = [*request.mistakes(control, inputfile.given)] or allocation.excesses(control, whole=True)
     complaints = [Complaint(message, *inputfile.where(keyword, Path(file))) for keyword, message in mistakes]
     if complaints:
         raise InputError(complaints)
-    if not commands.on_path("srun"):
-        raise SchedulerError("there is no srun on PATH: leave out --interactive to run on this machine")
     terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
     more = [*(["--trial", trial] if trial else []), *(["--pdb"] if debugger else [])]
     again = [sys.executable, "-P", "-m", "hpo.cli", "run", file, *overrides, *more]

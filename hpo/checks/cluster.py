@@ -12,7 +12,7 @@ from typing import Any
 from hpo import experiment
 from hpo.errors import Complaint, Complaints, SchedulerError
 from hpo.inputfile import InputFile
-from hpo.slurm import commands, jobs, limits, place, quotas, request, script, variables
+from hpo.slurm import allocation, commands, jobs, limits, place, quotas, request, script, variables
 from hpo.slurm.limits import Cluster
 from hpo.slurm.refusals import rehearse
 from hpo.slurm.request import Array
@@ -46,6 +46,9 @@ def destination(
     try:
         choice = place.resolve(given.control["executor"])
         if choice.executor != "slurm":
+            too_much = allocation.excesses(given.control) if choice.executor == "local" else ()
+            for keyword, message in too_much:
+                complaints.error(message, *given.where(keyword, file))
             return Destination(choice.executor, choice.why)
         mistakes = list(request.mistakes(given.control, given.given))
         for keyword, message in mistakes:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from typing import IO, ClassVar
 
@@ -17,6 +18,8 @@ from hpo.experiment import Experiment
 from hpo.slurm import allocation
 from hpo.slurm.allocation import Allocation
 
+#: Seconds after which it is said that no step of the allocation has begun yet: srun waits for its turn silently.
+TELL_AFTER = 30.0
 #: Times that workers are lost without a trial finished in between, before we give up.
 GIVE_UP = 5
 
@@ -52,6 +55,7 @@ class LocalExecutor:
         self._cancelled = False
         self._told: set[int] = set()
         self._errors: list[HpoError] = []
+        self._begin_by = float("inf")
         self._losses = 0
         self._done = 0
 
@@ -59,6 +63,9 @@ class LocalExecutor:
         """Begin `count` worker processes, or as many as were begun when `cancel` came."""
         self._experiment = experiment
         self._allocation = allocation.here(experiment.keywords)
+        if self._allocation:
+            self._begin_by = time.monotonic() + TELL_AFTER
+            self._before = self._ever()
         share = self._allocation.share if self._allocation else 1
         for slot in range(0, count, share):
             if not self._cancelled:
@@ -66,6 +73,7 @@ class LocalExecutor:
 
     def alive(self) -> bool:
         """Reap the workers that ended; replace those that something killed while trials are left."""
+        self._tell_of_waiting()
         if self._cancelled:
             self._tell()  # also the one that was about to begin when `cancel` came
         lost = [started for started in list(self._workers) if self._reap(started)]
@@ -84,6 +92,18 @@ class LocalExecutor:
                 processes.kill([*processes.descendants(started.process.pid), started.process.pid])
         else:
             self._tell()
+
+    def _tell_of_waiting(self) -> None:
+        """Say it, once, when the steps do not begin."""
+        if time.monotonic() < self._begin_by:
+            return
+        self._begin_by = float("inf")
+        if self._allocation is not None and self._ever() == self._before:
+            print(f"no worker has begun yet: {self._allocation.waiting}", file=sys.stderr, flush=True)
+
+    def _ever(self) -> int:
+        """How many workers there have been."""
+        return len(os.listdir(self._experiment.workers))
 
     def _tell(self) -> None:
         for process in (started.process for started in self._workers):

@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hpo.slurm import commands
+from hpo.slurm import commands, request
 from hpo.slurm.queue import seconds
+from hpo.slurm.request import read_megabytes
 
 #: The step in which salloc runs a shell on the first node, where a site has it do so: it has no resources of its own.
 _INTERACTIVE = "4294967290"
@@ -28,10 +29,11 @@ _DEFAULTS = tuple(
 class Allocation:
     """How workers begin here. share: how many of them share a step, and with it its GPUs.
 
-    cpus: of each worker. memory: megabytes of each, 0 when nothing is known. gpus: of a step. end: as a Unix time, or
-    None.
+    job: its number. cpus: of each worker. memory: megabytes of each, 0 when nothing is known. gpus: of a step.
+    end: as a Unix time, or None.
     """
 
+    job: str
     share: int
     cpus: int
     memory: int
@@ -52,6 +54,13 @@ class Allocation:
         forget = (word for name in _DEFAULTS for word in ("-u", name))
         return [*(_dies_with_parent() if tied else []), "env", *forget, "srun", *options, *self._with_end()]
 
+    @property
+    def waiting(self) -> str:
+        """What may keep a step from beginning."""
+        memory = f" and {self.memory / 1000:g} GB" if self.memory else ""
+        needs = f"{self.cpus} CPU{'s' if self.cpus > 1 else ''}{memory}{' and a GPU' if self.gpus else ''}"
+        return f"'squeue --steps -j {self.job}' shows what else runs in this allocation; each worker needs {needs}"
+
     def _with_end(self) -> list[str]:
         """Let the workers know when the allocation ends."""
         return [] if self.end is None else ["env", f"HPO_END_TIME={self.end:.0f}"]
@@ -62,19 +71,46 @@ def here(control: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
 
     Raises `SchedulerError` when Slurm does not answer.
     """
-    job = environ.get("SLURM_JOB_ID")
-    if not job or environ.get("SLURM_STEP_ID", _INTERACTIVE) != _INTERACTIVE or not commands.on_path("srun"):
+    job = _job(environ)
+    if job is None:
         return None
-    cpus = int(control["cpus_per_task"] or control["nthreads"])
+    cpus = _cpus(control)
     gres, _, left = commands.ask("squeue", "-h", "-j", job, "-o", "%b|%L").strip().partition("|")
     with_gpus = "gpu" in gres or any(name.startswith(("SLURM_GPUS", "SLURM_JOB_GPUS")) for name in environ)
     return Allocation(
+        job=job,
         share=int(control["workers_per_gpu"] or 1) if with_gpus else 1,
         cpus=cpus,
         memory=_memory(control, cpus, environ),
         gpus=int(control["gpus_per_trial"] or 1) if with_gpus else 0,
         end=None if (still := seconds(left)) is None else time.time() + still,
     )
+
+
+def excesses(
+    control: Mapping[str, Any], *, whole: bool = False, environ: Mapping[str, str] = os.environ
+) -> Iterator[tuple[str, str]]:
+    """Yield what no node of this process's allocation has for one worker: the keyword that says it, and why.
+
+    For want of memory srun may wait for ever. whole: what a job would be asked for, and not what one worker is.
+    Raises `SchedulerError` when Slurm does not answer.
+    """
+    if (job := _job(environ)) is None:
+        return
+    has = "is more than a node of this allocation has"
+    cpus, there = request.cpus(control) if whole else _cpus(control), _cpus_of_node(environ)
+    if there and cpus > there:
+        name = "cpus_per_task" if control["cpus_per_task"] else "nthreads"
+        yield name, f"{name} = {control[name]} {has}, {there}: ask for more there, or for fewer here"
+        return
+    asked = (control["mem_per_cpu"] or 0) * 1000 * cpus
+    if whole:
+        asked = request.megabytes(control) or 0
+    if asked and (memory := _memory_of_node(job, there, environ)) and asked > memory:
+        name = "mem_per_cpu" if control["mem_per_cpu"] else "mem_per_node"
+        each = f" for each of {cpus} CPUs" if name == "mem_per_cpu" and cpus > 1 else ""
+        wanted = f"{name} = {control[name]:g} GB{each}" if control[name] else f"{asked / 1000:g} GB"
+        yield name, f"{wanted} {has}, {memory / 1000:g} GB: ask for more there, or for less here"
 
 
 def without_requests(environ: Mapping[str, str]) -> dict[str, str]:
@@ -103,10 +139,35 @@ def _memory(control: Mapping[str, Any], cpus: int, environ: Mapping[str, str]) -
     return whole * cpus // there if there >= cpus else whole
 
 
+def _job(environ: Mapping[str, str]) -> str | None:
+    """The number of the allocation in which this process runs; None outside of one, and inside one of its steps."""
+    inside = environ.get("SLURM_STEP_ID", _INTERACTIVE) == _INTERACTIVE and commands.on_path("srun")
+    return environ.get("SLURM_JOB_ID") or None if inside else None
+
+
+def _cpus(control: Mapping[str, Any]) -> int:
+    """The CPUs of a worker."""
+    return int(control["cpus_per_task"] or control["nthreads"])
+
+
 def _cpus_of_node(environ: Mapping[str, str]) -> int:
-    """The CPUs that the allocation has on its first node: 4 of ``4(x2),3``."""
-    found = re.match(r"\d+", environ.get("SLURM_JOB_CPUS_PER_NODE", ""))
-    return int(found[0]) if found else 0
+    """The most CPUs that the allocation has on a node: 4 of ``4(x2),3``; 0 when nothing is known."""
+    counts = re.findall(r"(\d+)(?:\(x\d+\))?(?:,|$)", environ.get("SLURM_JOB_CPUS_PER_NODE", ""))
+    return max(map(int, counts), default=0)
+
+
+def _memory_of_node(job: str, cpus: int, environ: Mapping[str, str]) -> float:
+    """Megabytes that the allocation has on its node with the most CPUs; 0 when nothing is known, or all are its.
+
+    What is a site's default and was not asked for is in no variable.
+    """
+    if whole := environ.get("SLURM_MEM_PER_NODE"):
+        return float(whole)
+    if per_cpu := environ.get("SLURM_MEM_PER_CPU"):
+        return float(per_cpu) * cpus
+    shown = re.search(r"\bMinMemory(CPU|Node)=(\S+)", commands.ask("scontrol", "show", "job", job))
+    megabytes = (read_megabytes(shown[2]) if shown else None) or 0.0
+    return megabytes * cpus if shown and shown[1] == "CPU" else megabytes
 
 
 def _dies_with_parent() -> list[str]:

@@ -149,7 +149,7 @@ def cpus(control: Mapping[str, Any]) -> int:
 def megabytes(control: Mapping[str, Any]) -> float | None:
     """The memory of a task; None when that is left to Slurm."""
     custom = Custom.of(control)
-    each, whole = _read_megabytes(custom.value("mem-per-cpu")), _read_megabytes(custom.value("mem"))
+    each, whole = read_megabytes(custom.value("mem-per-cpu")), read_megabytes(custom.value("mem"))
     if control["mem_per_cpu"] and not custom.names() & {*MEMORY}:
         each = control["mem_per_cpu"] * 1000
     if control["mem_per_node"] and not custom.names() & {*MEMORY}:
@@ -157,10 +157,10 @@ def megabytes(control: Mapping[str, Any]) -> float | None:
     return each * cpus(control) if each else whole
 
 
-def _read_megabytes(text: str) -> float | None:
-    """Read what sbatch takes for memory: 4000, 4000M, 4G."""
-    found = re.fullmatch(r"(\d+)([KMGT]?)B?", text, re.I)
-    return int(found[1]) * 1024.0 ** ("KMGT".find(found[2].upper() or "M") - 1) if found else None
+def read_megabytes(text: str) -> float | None:
+    """Read memory as sbatch takes it, and scontrol shows it: 4000, 4000M, 4G, 1.50T."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", text, re.I)
+    return float(found[1]) * 1024.0 ** ("KMGT".find(found[2].upper() or "M") - 1) if found else None
 
 
 def _gpus_of(gres: str) -> list[list[str]]:
