@@ -133,6 +133,23 @@ def test_a_worker_that_is_killed_leaves_no_process_and_is_told_as_lost(folder: F
     folder.nothing_left()
 
 
+def test_a_suspended_task_is_left_alone_by_its_sibling_on_the_node(folder: Folder) -> None:
+    """However long Slurm stops it: the trial goes on where it was."""
+    folder.environment["HPO_STOPPED_LIMIT"] = "0"
+    folder.write(LEAKY, points(4), control("node3", workers=2), leaky(gated=0))
+    folder.submit()
+    support.wait_for(lambda: folder.begun() == 2)
+    suspended = folder.starts()[0].job_task
+    run("scontrol", "suspend", suspended)
+    folder.open_gate()
+    support.wait_for(lambda: folder.experiment.ledger().ended)  # the sibling has found nothing to take over
+    assert folder.done() == 3
+    run("scontrol", "resume", suspended)
+    folder.wait_done(4)
+    assert folder.values() == {n: n * 2.0 for n in range(4)}
+    assert all(len(folder.trial(n)["attempts"]) == 1 for n in range(4))
+
+
 # -- what was begun first ------------------------------------------------------------------------------------------
 
 
