@@ -12,8 +12,13 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     """The point at t (0 to 1) on the arc from vector a to b (Shoemake 1985), its length going from |a| to |b|.
 
     Vectors that are all but parallel are joined by a straight line. For opposite ones there are many arcs: one is taken
-    through a fixed direction, so that no point is zero.
+    through a fixed direction, so that no point is zero. Angles are computed in double precision: near to opposite
+    vectors the cosine tells nothing of them in single precision.
     """
+    return _slerp(a.double(), b.double(), t).to(a.dtype)
+
+
+def _slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     length_a, length_b = a.norm(), b.norm()
     if not length_a or not length_b:
         return torch.lerp(a, b, t)

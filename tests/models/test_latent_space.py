@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -51,6 +52,15 @@ def test_opposite_vectors_are_joined_around_not_through_zero() -> None:
     a = torch.tensor([1.0, 2.0, 2.0])
     lengths = [slerp(a, -a, t).norm().item() for t in (0.0, 0.25, 0.5, 0.75, 1.0)]
     assert lengths == pytest.approx([3.0] * 5)
+
+
+@pytest.mark.parametrize("angle", [3e-3, 1e-3, 3e-4, 1e-4, 1e-5])
+def test_nearly_opposite_vectors_too(angle: float) -> None:
+    a, b = torch.tensor([1.0, 0.0, 0.0]), -torch.tensor([math.cos(angle), math.sin(angle), 0.0])
+    points = [slerp(a, b, t / 8) for t in range(9)]
+    assert [point.norm().item() for point in points] == pytest.approx([1.0] * 9, abs=1e-6)
+    steps = [(p - q).norm().item() for p, q in pairwise(points)]
+    assert steps == pytest.approx([2 * math.sin(math.pi / 16)] * 8, abs=1e-3), "evenly on half a circle"
 
 
 def test_with_a_zero_vector_it_is_a_line() -> None:
