@@ -65,7 +65,19 @@ def _train(settings: type, run: Callable[[Mapping[str, Any]], Any], text: str) -
     if not resume and any(folder.glob("checkpoint_*.pt")):
         raise ValueError(f"{folder} has checkpoints: go on with --resume, or choose another --output-dir")
     os.environ.setdefault("HPO_CHECKPOINT_DIR", str(folder))
+    if resume:
+        _check_resumable()
     return run(hyperparams)
+
+
+def _check_resumable() -> None:
+    """ValueError when training would begin anew although it is to go on."""
+    try:
+        from hpo.training import checkpoint
+    except ImportError:
+        raise ValueError("--resume needs hpo, which is not installed: without it no checkpoints are kept") from None
+    if checkpoint.restore() is None:
+        raise ValueError(f"there is no whole checkpoint in {checkpoint.folder()} to go on from")
 
 
 def _parser(script: str, commands: Mapping[str, Command]) -> argparse.ArgumentParser:
@@ -120,7 +132,8 @@ FREE |= {"log_every", "save_every", "keep", "tensorboard", "profile"}
 
 def check_same(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """ValueError when training would go on with other hyperparameters than those of its checkpoint."""
-    names = [name for name in now if name not in FREE and name in saved and saved[name] != now[name]]
+    free = FREE - {"epochs"} if now.get("lr_schedule") == "cosine" else FREE  # its rates follow from their number
+    names = [name for name in now if name not in free and name in saved and saved[name] != now[name]]
     if names:
         differences = ", ".join(f"{name} = {saved[name]!r}, not {now[name]!r}" for name in names)
         raise ValueError(f"the checkpoint to go on from was made with {differences}")

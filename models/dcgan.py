@@ -62,7 +62,7 @@ class Settings:
     skip_damaged: bool = False  # leave out pictures that cannot be decoded
     image_size: int = 64  # pixels; a power of two from 16
     channels: int = 0  # 1 or 3; 0: as the data set has, 3 for a folder
-    validation: int = 2000  # real images held out to compare with; of small data sets at most a fifth
+    validation: int = 2000  # real images held out to compare with, 2 or more; of small data sets at most a fifth
     epochs: int = 5
     batch_size: int = 128
     nz: int = 100  # size of the latent vector
@@ -87,10 +87,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         """ValueError with a sentence for every impossible value."""
-        whole = ("epochs", "batch_size", "nz", "ngf", "ndf", "validation", "log_every", "save_every", "keep")
+        whole = ("epochs", "batch_size", "nz", "ngf", "ndf", "log_every", "save_every", "keep")
         size = self.image_size
         rules = {name: (is_whole(getattr(self, name)), "a whole number from 1") for name in whole}
         rules |= {
+            "validation": (is_whole(self.validation) and self.validation > 1, "a whole number from 2"),
             "dataset": (self.dataset in DATASETS, f"one of {', '.join(DATASETS)}"),
             "image_size": (is_whole(size) and size >= 16 and size & (size - 1) == 0, "a power of two from 16"),
             "channels": (self.channels in (0, 1, 3), "1 or 3"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import fields
@@ -48,10 +49,12 @@ def check(settings: Any, rules: Mapping[str, tuple[bool, str]]) -> None:
 
 
 def shared_rules(settings: Any) -> dict[str, tuple[bool, str]]:
-    """The rules of what every script has: seed, rng_seed, threads, device."""
+    """The rules of what every script has: seed, rng_seed, threads, device, and of all that is on or off."""
     seed, rng_seed, threads, device = settings.seed, settings.rng_seed, settings.threads, settings.device
     known = isinstance(device, str) and device.partition(":")[0] in DEVICES
+    switches = [f.name for f in fields(settings) if isinstance(f.default, bool)]
     return {
+        **{name: (isinstance(getattr(settings, name), bool), "true or false") for name in switches},
         "seed": (seed is None or is_seed(seed), "a whole number from -2**63, below 2**64"),
         "rng_seed": (is_seed(rng_seed), "a whole number from -2**63, below 2**64"),
         "threads": (isinstance(threads, Integral) and 0 <= threads < 2**31, "a whole number from 0"),
@@ -70,8 +73,8 @@ def is_whole(value: Any) -> bool:
 
 
 def is_real(value: Any) -> bool:
-    """Whether `value` is a number from 0."""
-    return isinstance(value, Real) and value >= 0
+    """Whether `value` is a number from 0, and not infinite."""
+    return isinstance(value, Real) and 0 <= value < math.inf
 
 
 def pick_device(name: str) -> torch.device:

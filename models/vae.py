@@ -60,7 +60,7 @@ class Settings:
     epochs: int = 10
     batch_size: int = 128
     lr: float = 1e-3  # of Adam
-    lr_schedule: str = "constant"  # or cosine: falls to 0 over the epochs
+    lr_schedule: str = "constant"  # or cosine: falls to 0 over the epochs, whose number then stays
     hidden_size: int | list[int] = 400  # of the encoder's hidden layer or layers; the decoder mirrors them
     layers: int = 1  # hidden layers, when hidden_size is one number
     hidden_size_2: int | None = None  # of the second layer, so that a search can vary it; None: as the first
@@ -169,6 +169,8 @@ class Data:
     def __init__(self, settings: Settings, device: torch.device) -> None:
         images = image_data.load(settings.dataset, settings.data_folder)
         train, held_out = image_data.hold_out(images.train, settings.validation)
+        if len(train) < settings.batch_size:
+            raise ValueError(f"batch_size = {settings.batch_size} is more than the {len(train)} training images")
         self.train, self.test = train.to(device), images.test.to(device)
         self.validation = held_out.to(device) if len(held_out) else self.test
         self.white = images.white

@@ -341,6 +341,11 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
         ({"channels": 3}, "channels = 3, but digits has 1"),
         ({"channels": 2}, "channels must be 1 or 3, not 2"),
         ({"batch_size": 5000}, "batch_size = 5000 is more than the 1337 training images"),
+        ({"validation": 1}, "validation must be a whole number from 2, not 1"),
+        (
+            {"tensorboard": "no", "profile": 1},
+            "tensorboard must be true or false, not 'no'; profile must be true or false, not 1",
+        ),
         ({"beta1": 1}, "beta1 must be a number from 0, below 1, not 1"),
         (
             {"optimizer": "sgd", "lr": 0},

@@ -174,7 +174,6 @@ def test_bfloat16_gives_the_same_loss() -> None:
         {"hidden_size": [64], "activation": "silu", "lr_schedule": "cosine"},
         {"beta": 4.0},
         {"likelihood": "gaussian"},
-        {"batch_size": 5000},
         {"dataset": "fake", "validation": 100},
     ],
 )
@@ -189,7 +188,9 @@ def test_the_rate_of_learning_falls_as_a_cosine(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         torch.optim.Adam, "step", lambda self: (rates.append(self.param_groups[0]["lr"]), step(self))[1]
     )
-    vae.run({**SMALL, "epochs": 4, "batch_size": 1500, "lr": 0.01, "lr_schedule": "cosine"})  # a batch an epoch
+    vae.run(
+        {**SMALL, "epochs": 4, "validation": 437, "batch_size": 1000, "lr": 0.01, "lr_schedule": "cosine"}
+    )  # a batch an epoch
     assert rates == pytest.approx([0.01 * (1 + math.cos(math.pi * t)) / 2 for t in (0, 0.25, 0.5, 0.75)])
 
 
@@ -246,6 +247,10 @@ def test_every_seed_that_torch_takes_is_one(seed: int) -> None:
         ({"lr": 0}, "lr must be a number above 0, not 0"),
         ({"lr": "fast"}, "lr must be a number above 0, not 'fast'"),
         ({"validation": -1}, "validation must be a number from 0, not -1"),
+        ({"validation": math.inf}, "validation must be a number from 0, not inf"),
+        ({"lr": math.inf}, "lr must be a number above 0, not inf"),
+        ({"test": "no"}, "test must be true or false, not 'no'"),
+        ({"batch_size": 1200}, "batch_size = 1200 is more than the 1197 training images"),
         ({"seed": "abc"}, "seed must be a whole number from -2**63, below 2**64, not 'abc'"),
         ({"seed": 2**64}, f"seed must be a whole number from -2**63, below 2**64, not {2**64}"),
         ({"rng_seed": 1.5}, "rng_seed must be a whole number from -2**63, below 2**64, not 1.5"),
@@ -295,6 +300,16 @@ def test_a_mistake_on_the_command_line_is_a_sentence() -> None:
 def test_so_is_one_about_seed_threads_or_device(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     name = words[0].removeprefix("--").replace("-", "_")
     assert refusal(monkeypatch, *words).startswith(f"vae.py: {name} must be ")
+
+
+@pytest.mark.parametrize("word", ["no", "1", "[]"])
+def test_a_switch_is_true_or_false(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    assert refusal(monkeypatch, "--test", word).startswith("vae.py: test must be true or false, not ")
+    here(monkeypatch, "--epochs", "1", "--hidden-size", "16", "--test", "false")
+
+
+def test_a_number_beyond_all_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal(monkeypatch, "--validation", "1e999") == "vae.py: validation must be a number from 0, not inf"
 
 
 def test_a_folder_may_have_a_number_for_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,6 +449,28 @@ def test_training_by_hand_goes_on_only_when_asked_and_as_it_began(
     assert refusal(monkeypatch, *words, "--lr", "0.1", "--beta", "2", "--resume") == (
         "vae.py: the checkpoint to go on from was made with lr = 0.001, not 0.1, beta = 1.0, not 2"
     )
+
+
+def test_where_nothing_is_to_go_on_from_it_does_not_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["--hidden-size", "16", "--output-dir", "first", "--epochs", "1", "--resume"]
+    nothing = "vae.py: there is no whole checkpoint in first/checkpoints to go on from"
+    assert refusal(monkeypatch, *words) == nothing
+    here(monkeypatch, *words[:-1])
+    Path("first/checkpoints/checkpoint_1.pt").write_bytes(b"torn")
+    assert refusal(monkeypatch, *words) == nothing
+    monkeypatch.setitem(sys.modules, "hpo.training", None)
+    assert refusal(monkeypatch, *words) == (
+        "vae.py: --resume needs hpo, which is not installed: without it no checkpoints are kept"
+    )
+
+
+def test_a_rate_that_falls_to_nothing_over_the_epochs_cannot_go_on_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["--hidden-size", "16", "--output-dir", "first", "--lr-schedule", "cosine"]
+    here(monkeypatch, *words, "--epochs", "2")
+    assert refusal(monkeypatch, *words, "--epochs", "3", "--resume") == (
+        "vae.py: the checkpoint to go on from was made with epochs = 2, not 3"
+    )
+    here(monkeypatch, *words, "--epochs", "2", "--resume")
 
 
 def test_what_is_no_checkpoint_of_the_vae_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
