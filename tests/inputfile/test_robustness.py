@@ -39,7 +39,9 @@ def outcome(folder: Path, data: bytes) -> InputFile | InputError:
         return error
 
 
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+#: Seconds of a slow processor. What grows with the square of the length would take hours.
+LONGEST = 60
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @relaxed
@@ -89,9 +91,9 @@ def test_a_line_of_ten_megabytes_is_refused_at_once(section: str, line: str, tmp
     bodies = {"control": " model_script = m.py\n workflow = grid\n", "default_model": ""}
     bodies[section] += f" x = {LONG_LINES[line]}\n"
     text = "".join(f"&{name}\n{body}/\n" for name, body in bodies.items()) + SPACE
-    start = time.perf_counter()
+    start = time.process_time()
     result = outcome(tmp_path, text.encode())
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < LONGEST
     assert isinstance(result, InputError)
     assert "MB, more than 1 MB" in str(result)
 
@@ -106,9 +108,9 @@ def test_a_line_of_ten_megabytes_is_refused_at_once(section: str, line: str, tmp
     ids=lambda value: value[:6],
 )
 def test_time_grows_with_length_alone(value: str, tmp_path: Path) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     outcome(tmp_path, f"{CONTROL}&default_model\n x = {value}\n/\n{SPACE}".encode())
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < LONGEST
 
 
 def test_a_flood_of_mistakes_is_cut_off(tmp_path: Path) -> None:
@@ -122,9 +124,9 @@ def test_a_flood_of_mistakes_is_cut_off(tmp_path: Path) -> None:
 def test_150_000_rows_are_read_in_time(tmp_path: Path) -> None:
     row = '{{"id": "hpset_{0:06d}", "epochs": {0}, "lr": 0.00{0}, "activation": "relu", "dense": "1000 500 50"}}\n'
     rows = "".join(map(row.format, range(150_000)))
-    start = time.perf_counter()
+    start = time.process_time()
     result = outcome(tmp_path, f"{CONTROL}&default_model\n/\n&param_space\n{rows}/\n".encode())
-    assert time.perf_counter() - start < 15  # 2 s on a quiet machine
+    assert time.process_time() - start < LONGEST  # 2 s on a fast machine
     assert isinstance(result, InputFile)
     assert result.space.size() == 150_000
 

@@ -24,6 +24,8 @@ transform= 1 0 2.5 1e999 -3 1e-5 nan Inf true null a b "x" 'y' “z” {"id":"a"
 makeIntegerParam("b", makeDiscreteParam("c", lower=1, upper=2) values=c(1,2)) list( seq(0,1,by=0.1) trafo=function(x)
 2^x requires=quote(a==1) 1:1e9 5L 0x10 TRUE NULL r"(x)" %in% %% & && | $(touch x) __import__('os') 9**9**9
 """
+#: Seconds of a slow processor. What grows with the square of the length would take hours.
+LONGEST = 60
 WORDS = st.sampled_from([*PARTS.split(), *["\n"] * 8])
 
 
@@ -108,12 +110,11 @@ def test_any_mixture_of_what_the_forms_are_made_of(words: list[str], workflow: s
     ids=lambda body: body[:30].decode() + f"... {len(body)}",
 )
 def test_bombs_end_soon(body: bytes) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     space, complaints = read(body)
     assert (space is None) == bool(complaints.errors)
     assert all(len(each.message) < 2000 for each in complaints.errors)
-    # Every one takes less than a second; the machine of the tests may be busy.
-    assert time.monotonic() - begin < 30
+    assert time.process_time() - begin < LONGEST  # less than a second on a fast machine
 
 
 @pytest.mark.parametrize(
@@ -152,9 +153,9 @@ print(complaints.errors, space.size(), space.trial_id(149_999), space.point(149_
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="optional: measures memory as Linux tells it")
 def test_150_000_rows() -> None:
-    """Read and checked in three seconds and 500 MB on a free machine; here with room for a busy one."""
+    """Read and checked in three seconds on a fast machine, and in 300 MB."""
     done = subprocess.run([sys.executable, "-c", ROWS], capture_output=True, text=True, check=True)
     seconds, kilobytes, found = done.stdout.splitlines()
     assert found == "[] 150000 hpset_150000 150000"
-    assert float(seconds) < 9
+    assert float(seconds) < LONGEST
     assert int(kilobytes) < 300_000
