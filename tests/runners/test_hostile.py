@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench import SCRIPTS, Bench, Listener
+from runner_support import SCRIPTS, Bench, Listener
 from support import wait_for
 
 from hpo import processes
@@ -240,7 +240,7 @@ WORKER = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from bench import Bench
+from runner_support import Bench
 bench = Bench(Path({folder!r}), worker={worker!r})
 bench.run("hostile.py", params={{"kind": "all-at-once", "seconds": {seconds!r}}})
 """

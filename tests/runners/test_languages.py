@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import SCRIPTS, Bench
+from runner_support import SCRIPTS, Bench
 
 from hpo.runners.command import command_errors, filled, pattern_errors
 from hpo.trial import Attempt, Failure, Result

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from bench import SCRIPTS, Bench
+from runner_support import SCRIPTS, Bench
 
 from hpo import registry
 from hpo.runners.supervision import Files

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import Bench
+from runner_support import Bench
 from support import wait_for
 
 from hpo import processes

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import SCRIPTS, Bench
+from runner_support import SCRIPTS, Bench
 
 from hpo.trial import Failure, Result
 
