@@ -11,10 +11,13 @@ from typing import Any
 from hpo.experiment import Experiment
 from hpo.results.progress import assignments, duration
 from hpo.results.view import View, last_lines
+from hpo.slurm.jobs import Seen
 from hpo.trial import State
 
 #: Rows of one kind that are listed; failed trials at the end of a search.
 MOST, MOST_IN_SUMMARY = 20, 5
+#: Seconds for which the scheduler's word on a job is told without its age.
+FRESH = 5.0
 
 
 def print_status(view: View) -> None:
@@ -56,13 +59,21 @@ def _print_jobs(view: View) -> None:
     """The jobs at the scheduler that wait, run, or came to a bad end: a line for those that are alike."""
     if any(job.active for job in view.jobs) and view.board.trouble:
         print(f"  Slurm does not answer, what follows may have changed: {view.board.trouble}")
-    alike: dict[tuple[str, str], list[str]] = {}
+    answer = view.board.newest()
+    age = 0.0 if answer is None else answer.age
+    alike: dict[tuple[str, str, str], list[str]] = {}
     for job in view.jobs:
         if job.state not in _GOOD_ENDS:
-            alike.setdefault((job.state, job.reason), []).append(job.name)
-    for (state, reason), names in list(alike.items())[:MOST]:
+            alike.setdefault((job.state, job.reason, _as_of(job, age)), []).append(job.name)
+    for (state, reason, as_of), names in list(alike.items())[:MOST]:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        print(f"  job      {', '.join(names[:3])}{more}  {state.lower()}{f': {reason}' if reason else ''}")
+        print(f"  job      {', '.join(names[:3])}{more}  {state.lower()}{as_of}{f': {reason}' if reason else ''}")
+
+
+def _as_of(job: Seen, age: float) -> str:
+    """How old the scheduler's word on a job is that may be otherwise by now, where that is more than a moment."""
+    told = job.active and job.state != "SUBMITTED"
+    return f" as of {duration(age)} ago" if told and age > FRESH else ""
 
 
 def _print_running(view: View) -> None:

@@ -209,9 +209,20 @@ class View:
 
     @functools.cached_property
     def jobs(self) -> list[Seen]:
-        """The tasks of the experiment's jobs at the scheduler; none for a search on this machine."""
+        """The tasks of the experiment's jobs at the scheduler; none for a search on this machine.
+
+        Of a finished search those that waited are left out until the scheduler was asked after its end.
+        """
         ended = ended_tasks(self.experiment.workers, self.ledger.ended)
-        return jobs.look(self.experiment.folder, self.board, ended, learn=not self._brief)
+        seen = jobs.look(self.experiment.folder, self.board, ended, learn=not self._brief)
+        if self.finished < self.experiment.budget or self._asked_since_last_claim():
+            return seen
+        return [job for job in seen if not job.waits]
+
+    def _asked_since_last_claim(self) -> bool:
+        """Whether the newest answer is to a later question than the last claim, by the times of their file server."""
+        answer = self.board.newest()
+        return answer is not None and answer.asked >= self.experiment.claims.stat().st_mtime
 
     @functools.cached_property
     def board(self) -> Board:

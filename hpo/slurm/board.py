@@ -35,14 +35,16 @@ _LOOK_EVERY = 1.0
 class Answer:
     """What squeue said.
 
-    number: its place in the order of the questions. age: seconds when it was read, for display. lost: the nodes that
-    Slurm held for lost when a job was last seen to have been queued again.
+    number: its place in the order of the questions. age: seconds when it was read, for display. asked: when the
+    question was begun, by the file server's time. lost: the nodes that Slurm held for lost when a job was last seen to
+    have been queued again.
     """
 
     number: int
     cluster: str
     tasks: Mapping[str, Task]
     age: float = 0.0
+    asked: float = 0.0
     lost: frozenset[str] = frozenset()
 
 
@@ -194,7 +196,12 @@ class Board:
             if "tasks" in record:
                 tasks = {task["name"]: Task(**task) for task in record["tasks"]}
                 self._answer = Answer(
-                    number, record["cluster"], tasks, self._age(number, "answer"), frozenset(record.get("lost", ()))
+                    number=number,
+                    cluster=record["cluster"],
+                    tasks=tasks,
+                    age=self._age(number, "answer"),
+                    asked=self._asked(number),
+                    lost=frozenset(record.get("lost", ())),
                 )
                 return
             self.trouble = self.trouble or str(record.get("error", ""))
@@ -219,6 +226,12 @@ class Board:
             return float(max(0.0, time_in(self._folder) - self._path(number, suffix).stat().st_mtime))
         except FileNotFoundError:
             return float("inf")
+        except OSError:
+            return 0.0
+
+    def _asked(self, number: int) -> float:
+        try:
+            return self._path(number, "asked").stat().st_mtime
         except OSError:
             return 0.0
 

@@ -123,7 +123,12 @@ class Seen:
     @property
     def active(self) -> bool:
         """Whether it may still take trials."""
-        return self.state == "SUBMITTED" or self.state in WAITING | RUNNING | STOPPED
+        return self.waits or self.state in RUNNING | STOPPED
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has still to begin."""
+        return self.state == "SUBMITTED" or self.state in WAITING
 
 
 def all_over(folder: Path) -> bool:

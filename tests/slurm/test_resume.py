@@ -85,6 +85,28 @@ def test_without_an_answer_nothing_is_submitted(tmp_path: Path, room: Path) -> N
     assert not calls(room, "sbatch")
 
 
+def test_status_tells_how_old_the_word_on_a_job_is(tmp_path: Path, room: Path) -> None:
+    assert re.search(r"17_0, 17_1  running$", support.hpo("status", cwd=tmp_path, **CLUSTER).stdout, re.M)
+    for file in (tmp_path / "experiments" / "X000" / "scheduler").iterdir():
+        when = file.stat().st_mtime - 30
+        os.utime(file, (when, when))
+    said = support.hpo("status", cwd=tmp_path, **CLUSTER).stdout
+    assert re.search(r"17_0, 17_1  running as of 3\d s ago$", said, re.M)
+    assert not (room / "calls").exists()
+
+
+def test_no_job_waits_for_a_finished_search_unless_it_was_seen_since(tmp_path: Path, room: Path) -> None:
+    """17_1 had not begun when the last question was asked, and a worker of 17_0 did all of it."""
+    variables = {**CLUSTER, "HPO_ASK_EVERY": "0"}
+    (tmp_path / "squeue").write_text(squeue_line("17_1", "PENDING", reason="Resources"))
+    assert "17_1  pending: Resources" in support.hpo("status", cwd=tmp_path, **variables).stdout
+    assert support.hpo("resume", cwd=tmp_path, HPO_EXECUTOR="local").returncode == 0
+    said = support.hpo("status", cwd=tmp_path, **CLUSTER).stdout
+    assert "finished" in said
+    assert "pending" not in said
+    assert "17_1  pending: Resources" in support.hpo("status", cwd=tmp_path, **variables).stdout
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="optional: gives a folder to another user")
 def test_another_users_experiment_is_not_run_as_jobs(tmp_path: Path, room: Path) -> None:
     """Its workers ask squeue for the owner's jobs alone, and would take ours for dead."""
