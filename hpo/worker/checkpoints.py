@@ -13,14 +13,26 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._began = time.time()
+        self._clock = time.monotonic()
+        self._first: float | None = None
         self._before = set(self._files())
 
     def new(self) -> bool:
         """Whether there is a file that was not there before."""
         return not self._before.issuperset(self._files())
 
-    def interval(self) -> float:
-        """Seconds between the last two of the new files, or from the beginning to the only one; 0 without one."""
+    def look(self) -> None:
+        """Note when the first new file is there; call it every few seconds while the attempt runs.
+
+        Afterwards that cannot be told: older files may be gone, or all be one that is written again and again.
+        """
+        if self._first is None and self.new():
+            self._first = time.monotonic() - self._clock
+
+    def needed(self) -> float:
+        """Seconds until the first new file was seen, else what their times tell of one; 0 without any."""
+        if self._first is not None:
+            return self._first
         times = sorted(time for name, time in self._files() if (name, time) not in self._before)
         if not times:
             return 0.0

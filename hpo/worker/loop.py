@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -107,13 +108,15 @@ class Worker:
         return ended
 
     def _loop(self) -> Ended:
-        self._next = self._left.look()
-        while (reason := self._bounds.reached()) is None:
-            claimed = self._take()
-            if claimed is None:
-                return self._bounds.reached() or Ended.NOTHING_LEFT
+        with writing(self._experiment.folder):
+            self._next = self._left.look()
+        while True:
+            with writing(self._experiment.folder):
+                reason = self._bounds.reached()
+                claimed = None if reason else self._take()
+                if claimed is None:
+                    return reason or self._bounds.reached() or Ended.NOTHING_LEFT
             self._handle(claimed)
-        return reason
 
     # -- claiming ----------------------------------------------------------------------------------------------------
 
@@ -145,19 +148,21 @@ class Worker:
 
     def _handle(self, claimed: Claimed) -> None:
         """Run one claimed attempt and record how it ended."""
-        params = self._propose(claimed)
         with writing(self._experiment.folder):
-            attempt = self._prepare(claimed, params)
+            attempt = self._prepare(claimed, self._propose(claimed))
         began = time.monotonic()
-        watch = WorkerWatch(self._experiment, self._journal, self._bounds, claimed, self._judge(claimed))
+        checkpoints = Checkpoints(Path(attempt.env["HPO_CHECKPOINT_DIR"]))
+        watch = WorkerWatch(self._experiment, self._journal, self._bounds, claimed, self._judge(claimed), checkpoints)
         for step, value in unheard(claimed.record.attempts, self._earlier_folders(claimed)):
             watch.report(step, value)
-        checkpoints = Checkpoints(Path(attempt.env["HPO_CHECKPOINT_DIR"]))
+        earlier = [step for each in claimed.record.attempts.values() for step, _ in each.reports] + watch.steps
+        watch.steps = []
         result = self._unharmed(watch.concluded(self._runner.run(attempt, watch)))
         seconds = time.monotonic() - began
-        self._bounds.deadline.note(checkpoints.interval() or seconds)
-        if result.paused and watch.out_of_time and not self._begun and not checkpoints.new():
-            failure = Failure("walltime", f"it had {seconds:.0f} s, a whole job, and left no checkpoint")
+        self._bounds.deadline.note(checkpoints.needed() or seconds)
+        whole_job = result.paused and watch.out_of_time and not self._begun
+        if whole_job and (why := _in_vain(checkpoints, earlier, watch.steps)):
+            failure = Failure("walltime", f"it had {seconds:.0f} s, a whole job, and {why}")
             result = Result(failure=failure, notes=result.notes)
         self._begun = True
         self._record(claimed, attempt, result, seconds)
@@ -255,6 +260,19 @@ class Worker:
 
     def _may_retry(self, claimed: Claimed) -> bool:
         return claimed.record.deaths + 1 < int(self._keywords["max_attempts"])
+
+
+def _in_vain(checkpoints: Checkpoints, earlier: Sequence[int], steps: Sequence[int]) -> str:
+    """Why another job would bring a trial no farther than this one, which is over; "" when it may.
+
+    earlier, steps: what earlier attempts reported, and what this one did. A script that never reads what it saves
+    begins with the first step again and again.
+    """
+    if not checkpoints.new():
+        return "left no checkpoint"
+    if earlier and steps and min(steps) <= min(earlier) and max(steps) <= max(earlier):
+        return f"came to step {max(steps)} after {max(earlier)} in an earlier one: it began anew, not from a checkpoint"
+    return ""
 
 
 def _folder_attempt(experiment: Experiment, trial_id: str, claimed: Claimed) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from hpo.journal import Event, FolderJournal
 from hpo.space.parameters import is_number
 from hpo.trial import Failure, Interrupt, Result
 from hpo.worker.bounds import Bounds
+from hpo.worker.checkpoints import Checkpoints
 from hpo.worker.judge import Judge
 from hpo.worker.leftovers import Claimed
 
@@ -21,14 +23,23 @@ class WorkerWatch:
     """What a runner sees of the worker while an attempt runs (`trial.Watch`)."""
 
     def __init__(
-        self, experiment: Experiment, journal: FolderJournal, bounds: Bounds, claimed: Claimed, judge: Judge | None
+        self,
+        experiment: Experiment,
+        journal: FolderJournal,
+        bounds: Bounds,
+        claimed: Claimed,
+        judge: Judge | None,
+        checkpoints: Checkpoints,
     ) -> None:
         self._experiment = experiment
         self._journal = journal
         self._bounds = bounds
         self._about = {"n": claimed.number, "k": claimed.attempt}
         self._judge = judge
+        self._checkpoints = checkpoints
         self._reports: list[Event] = []
+        #: The steps that were reported so far.
+        self.steps: list[int] = []
         self._looked = time.monotonic()
         self._stop = False
         #: Whether it was the end of the job, and nothing else, that ended the attempt.
@@ -52,12 +63,17 @@ class WorkerWatch:
         return deadline
 
     def _look(self) -> None:
-        """What others want, or have done, and when the job ends."""
+        """What others want, or have done, when the job ends, and what was saved.
+
+        A file server that cannot be read for a moment has no news.
+        """
         bounds, number, attempt = self._bounds, self._about["n"], self._about["k"]
-        request = self._experiment.stop()
-        self._stop = bounds.out_of_hours() or (request is not None and request.kill)
-        bounds.superseded = self._journal.is_claimed(f"{number}.{attempt + 1}")
-        bounds.deadline.look()
+        with contextlib.suppress(OSError):
+            self._checkpoints.look()
+            request = self._experiment.stop()
+            self._stop = bounds.out_of_hours() or (request is not None and request.kill)
+            bounds.superseded = self._journal.is_claimed(f"{number}.{attempt + 1}")
+            bounds.deadline.look()
 
     def report(self, step: int, value: float) -> None:
         """Note a report, which is written at the next poll; after the one by which the trial ends there is none."""
@@ -65,6 +81,7 @@ class WorkerWatch:
             if self._judge.pruned:
                 return
             self._judge.hear(step, value)
+        self.steps.append(step)
         self._reports.append({"e": "reported", "t": time.time(), **self._about, "step": step, "value": value})
 
     def concluded(self, result: Result) -> Result:
