@@ -135,13 +135,15 @@ def resume(
 ) -> int:
     """Run what is left, after any request to stop; with `retry_failed` the failed trials too.
 
-    limits: other values of n_trials and max_hours, which hold from now on.
+    limits: other values of n_trials and max_hours, which hold from now on, unless the search was over and stays so.
     """
-    if limits:
-        experiment.request_limits(limits)
+    limits = limits or {}
     if retry_failed:
         experiment.request_retry(View(experiment).failed_attempts())
     view = View(experiment)
+    budget = limits.get("n_trials", experiment.budget) or UNLIMITED
+    if limits and (view.uncommitted or budget > experiment.budget):
+        experiment.request_limits(limits)
     if nothing := _why_nothing_is_left(view):
         say(experiment.name if manner.parsable else nothing)
         return 0
@@ -165,14 +167,15 @@ def resume(
 
 def _why_nothing_is_left(view: View) -> str:
     """A sentence when there is nothing to go on with; else ""."""
-    experiment = view.experiment
+    experiment, name = view.experiment, view.experiment.name
     if not view.uncommitted:
-        return f"{experiment.name}: nothing is left, all {experiment.budget} trials are done"
+        failed = len(view.failed_attempts())
+        again = f"; {failed} failed, and 'hpo resume {name} --retry-failed' takes them again" if failed else ""
+        return f"{name}: nothing is left, all {experiment.budget} trials are done{again}"
     seconds = experiment.seconds_left
     if seconds is None or seconds > 0:
         return ""
-    name, hours = experiment.name, experiment.max_hours
-    return f"{name}: max_hours = {hours} is over; a larger one goes on: hpo resume {name} max_hours=…"
+    return f"{name}: max_hours = {experiment.max_hours} is over; a larger one goes on: hpo resume {name} max_hours=…"
 
 
 def _where(experiment: Experiment) -> str:

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from support import COMMAND, environment, hpo, write_input
 
+from hpo.experiment import Experiment
+from hpo.results.progress import Tally
+
 SCRIPT = (
     "import os, time\n\ndef run(hyperparams):\n"
     "    while hyperparams['x'] > 2 and 'GATE' in os.environ and not os.path.exists(os.environ['GATE']):\n"
@@ -84,6 +87,18 @@ def test_elsewhere_each_event_is_a_line_with_its_time(folder):
     assert sorted(line for line in told if line.endswith("started")) == [f"hpset_0000{n} started" for n in (1, 2, 3, 4)]
     assert any(re.fullmatch(r"hpset_00003 completed: 0, the best so far \(\d/4\)", line) for line in told)
     assert any(line.startswith("hpset_00002 failed: the script raised ValueError") for line in told)
+
+
+def test_a_trial_that_is_lost_for_the_last_time_has_failed_and_is_counted(tmp_path):
+    script = (
+        "import os, signal\n\ndef run(hyperparams):\n"
+        "    if hyperparams['x'] == 1:\n        os.kill(os.getpid(), signal.SIGKILL)\n    return 1.0\n"
+    )
+    write_input(tmp_path, script, "x = [1, 2]", control="  max_attempts = 3")
+    told = [line[9:] for line in hpo("submit-job", "model.in", cwd=tmp_path).stderr.splitlines()]
+    ends = [line.partition(":")[0] for line in told if line.startswith("hpset_00001") and "started" not in line]
+    assert ends == ["hpset_00001 lost", "hpset_00001 lost", "hpset_00001 failed"]
+    assert Tally(Experiment(tmp_path / "experiments" / "last")).counted == "2/2"
 
 
 def test_messages_go_to_standard_error_and_results_to_standard_output(folder):

@@ -240,7 +240,11 @@ def test_failed_trials_are_taken_again_on_request(tmp_path):
     )
     write_input(tmp_path, script, "x = [1, 2, 3]")
     hpo("submit-job", "model.in", cwd=tmp_path)
-    assert "nothing is left" in hpo("resume", cwd=tmp_path).stdout
+    said = hpo("resume", cwd=tmp_path).stdout
+    assert (
+        "nothing is left, all 3 trials are done; 1 failed, and 'hpo resume X000 --retry-failed' takes them again"
+        in said
+    )
     assert trial(tmp_path, "hpset_00002")["state"] == "failed"
     hpo("resume", "--retry-failed", cwd=tmp_path)
     assert len(trial(tmp_path, "hpset_00002")["attempts"]) == 2

@@ -32,6 +32,8 @@ class Tally:
         self._experiment = experiment
         self._reader = experiment.journal()
         self._set_aside = set(experiment.retries())
+        self._max_attempts = int(experiment.keywords["max_attempts"])
+        self._paused: set[tuple[int, int]] = set()
         self.total = experiment.budget
         self._sign = experiment.signs[0]
         self.done: dict[int, State] = {}
@@ -60,6 +62,7 @@ class Tally:
                     self.running[number] = time.monotonic()
             case "paused":
                 self.running.pop(number, None)
+                self._paused.add((number, event.get("k", 1)))
             case "finished":
                 self._finished(number, event)
             case _:
@@ -69,12 +72,17 @@ class Tally:
     def _finished(self, number: int, event: Event) -> None:
         self.running.pop(number, None)
         failure = failure_of(event)
-        if failure is not None and failure.retried:
+        if failure is not None and failure.retried and self._may_be_tried_again(number, event.get("k", 1)):
             return
         self.done.setdefault(number, outcome_state(event))
         value = None if event.get("pruned") else event.get("value")
         if value is not None and (self.best is None or self._sign * value < self._sign * self.best[0]):
             self.best = (value, number)
+
+    def _may_be_tried_again(self, number: int, attempt: int) -> bool:
+        """Whether a trial whose `attempt` was lost has attempts left, paused ones and those set aside not counted."""
+        since = max((k for n, k in self._set_aside if n == number), default=0)
+        return sum((number, k) not in self._paused for k in range(since + 1, attempt + 1)) < self._max_attempts
 
     @property
     def counted(self) -> str:
@@ -102,7 +110,8 @@ class Tally:
             return f"{name} paused"
         failure = failure_of(event)
         if failure is not None:
-            return f"{name} {'lost' if failure.retried else 'failed'}: {failure.sentence}"
+            lost = failure.retried and event["n"] not in self.done
+            return f"{name} {'lost' if lost else 'failed'}: {failure.sentence}"
         value = event.get("value")
         text = "pruned" if event.get("pruned") else "completed"
         best = ", the best so far" if self.best == (value, event["n"]) else ""
