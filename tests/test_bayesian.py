@@ -221,6 +221,15 @@ def test_max_hours_count_the_hours_of_all_restarts_and_not_those_between(tmp_pat
     assert status(tmp_path)["trials"]["completed"] == 2
 
 
+def test_hours_for_a_search_that_is_over_are_not_kept(tmp_path):
+    """They would end what a larger budget asks for later."""
+    write(tmp_path, "n_trials = 1\nsampler = random", SQUARE, "x = real(0, 1)")
+    submit(tmp_path)
+    assert "nothing is left" in hpo("resume", "max_hours=0.000001", cwd=tmp_path).stdout
+    assert hpo("resume", "n_trials=2", cwd=tmp_path).returncode == 0
+    assert status(tmp_path)["trials"]["completed"] == 2
+
+
 def test_a_larger_budget_goes_on(tmp_path):
     write(tmp_path, "n_trials = 12\nsampler = tpe")
     submit(tmp_path)
@@ -413,11 +422,23 @@ def test_an_earlier_experiment_informs_the_search(tmp_path):
 
 def test_what_does_not_fit_is_counted_aloud_with_its_names(tmp_path):
     (tmp_path / "old.csv").write_text(
-        "result,dirname,id,x,n,c\n1.0,a,a,2.0,5,a\n2.0,b,b,99.0,5,a\n,c,c,1.0,5,a\n3.0,d,d,1.0,5,a\n4.0,e,e,1,,a\n"
+        "result,dirname,id,x,n,c\n1.0,a,a,2.0,5,a\n2.0,b,b,99.0,5,a\n,c,c,1.0,5,a\n3.0,d,d,1.0,5,a\n4.0,e,e,99,,a\n"
+        "nan,f,f,1.0,5,a\n"
     )
     write(tmp_path, "n_trials = 2\nwarm_start = old.csv\nsampler = tpe")
-    said = "model.in:7: 2 of 4 completed trials of old.csv inform the search; 2 do not fit it, by x (1), n (1)"
+    reasons = "x (2), result 'nan' (1), n, which they do not have (1)"
+    said = f"model.in:7: 2 of 5 completed trials of old.csv inform the search; 3 do not fit it, by {reasons}"
     assert said in submit(tmp_path)
+
+
+def test_trials_whose_parameter_was_renamed_inform_of_nothing(tmp_path):
+    (tmp_path / "old.csv").write_text("result,dirname,id,lr,state\n1.0,a,a,0.1,completed\n,b,b,0.1,failed\n")
+    script = "def run(hyperparams):\n    return hyperparams['rate']\n"
+    write(tmp_path, "n_trials = 2\nwarm_start = old.csv\nsampler = tpe", script, "rate = real(0, 1)")
+    (said,) = [w["message"] for w in checked(tmp_path)["warnings"] if "inform" in w["message"]]
+    reasons = "lr, which this file does not have (1), rate, which they do not have (1)"
+    start = "0 of 1 completed trials of old.csv inform the search"
+    assert said == f"{start}; 1 does not fit it, by {reasons}, so that nothing of them is used"
 
 
 @pytest.mark.parametrize(
@@ -425,9 +446,10 @@ def test_what_does_not_fit_is_counted_aloud_with_its_names(tmp_path):
     [
         ("x = real(1, 10, log)\nn = int(1, 8)\nc = ['a', 'b', 'd']", "", 2, "x (2)"),  # scale, range, choices
         ("x = real(-10, 10)\nn = int(1, 8)", "c = 'a'", 3, "c (1)"),  # fixed here
-        ("x = real(-10, 10)\nn = int(1, 8)", "", 0, "c (4)"),  # not here
+        ("x = real(-10, 10)\nn = int(1, 8)", "", 0, "c, which this file does not have (4)"),  # not here
         ("x = real(-10, 10)\nn = int(1, 8)\nc = ['a', 'b']\nk = [7, 8]", "", 4, ""),  # fixed there
-        ("x = real(-10, 10)\nn = int(1, 8)\nc = ['a', 'b']\nnew = [7, 8]", "", 0, "new (4)"),  # not there
+        # not there
+        ("x = real(-10, 10)\nn = int(1, 8)\nc = ['a', 'b']\nnew = [7, 8]", "", 0, "new, which they do not have (4)"),
         ("x = real(-10, 10)\nn = int(1, 8)\nc = ['a', 'z']", "", 3, "c (1)"),  # choices changed
         ("x = [-3.0, -1.0, 1.0, 2.0]\nn = [1, 2, 3, 4]\nc = ['b', 'a']", "", 4, ""),  # a choice of its values
     ],
@@ -445,7 +467,7 @@ def test_a_space_that_differs_takes_what_fits_it(tmp_path, space, defaults, fits
     (tmp_path / "model.in").write_text(text.replace("fixed = 5", f"fixed = 5\n{defaults}"))
     checked_here = hpo("check", "model.in", cwd=tmp_path)
     assert checked_here.returncode == 0, checked_here.stderr
-    said = checked_here.stdout + checked_here.stderr
+    said = " ".join((checked_here.stdout + checked_here.stderr).split())
     assert f"{fits} of 4 completed trials of X000 inform the search" in said
     assert not by or f"not fit it, by {by}" in said
 

@@ -67,18 +67,19 @@ def test_values_that_look_alike_are_told_apart(value):
 
 
 @pytest.mark.parametrize(
-    ("params", "name"),
+    ("params", "names"),
     [
-        ({"x": 2.0, "model": "a", "only_a": 0.5}, "x"),
-        ({"model": "a", "only_a": 0.5}, "x"),
-        ({"x": 0.5, "model": "a"}, "conditions"),
-        ({"x": 0.5, "model": "a", "only_a": 0.5, "only_b": "p"}, "conditions"),
+        ({"x": 2.0, "model": "a", "only_a": 0.5}, (["x"], [])),
+        ({"x": 2.0, "model": "z", "only_a": 0.5}, (["model", "x"], [])),
+        ({"model": "z", "only_a": 0.5}, (["model"], ["x"])),
+        ({"x": 0.5, "model": "a"}, (["conditions"], [])),
+        ({"x": 0.5, "model": "a", "only_a": 0.5, "only_b": "p"}, (["conditions"], [])),
     ],
 )
-def test_it_names_what_does_not_fit(params, name):
+def test_it_names_all_that_does_not_fit(params, names):
     inverse = Inverse(CONDITIONAL)
     assert inverse.found(params) is None
-    assert inverse.misfit(params) == name
+    assert inverse.misfits(params) == names
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_it_names_what_does_not_fit(params, name):
 def test_what_a_transformation_that_is_infinite_somewhere_cannot_give_does_not_fit(parameter, value):
     inverse = Inverse(ParameterSpace([parameter]))
     assert inverse.found({"x": value}) is None
-    assert inverse.misfit({"x": value}) == "x"
+    assert inverse.misfits({"x": value}) == (["x"], [])
 
 
 def test_whole_numbers_of_which_one_gives_nothing_finite_are_found():

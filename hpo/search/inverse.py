@@ -45,11 +45,11 @@ class Inverse:
         fits = proposal.params.keys() == params.keys() and all(_alike(v, params[k]) for k, v in proposal.params.items())
         return proposal.system_attrs[FOUND] if fits else None
 
-    def misfit(self, params: Mapping[str, Any]) -> str:
-        """Return the name of the first parameter by which hyperparameters do not fit."""
-        wrong = (p.name for p in self._parameters if p.name in params and not p.gives(params[p.name]))
-        missing = (p.name for p in self._space.parameters if p.name not in params and p.condition is None)
-        return [*wrong, *missing, "conditions"][0]
+    def misfits(self, params: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+        """Return the parameters by which hyperparameters do not fit: whose values cannot be, and that are missing."""
+        wrong = [p.name for p in self._parameters if p.name in params and not p.gives(params[p.name])]
+        missing = [p.name for p in self._space.parameters if p.name not in params and p.condition is None]
+        return (wrong, missing) if wrong or missing else (["conditions"], [])
 
 
 class _Inverted:

@@ -23,7 +23,8 @@ from hpo.trial import State
 class WarmStart:
     """What an earlier search says in terms of a new one. of: how many completed trials it has in all.
 
-    misfits: parameter -> how many trials were left out because of it. running: whether the earlier search goes on.
+    misfits: why trials were left out (a parameter, mostly) -> how many; each counts under all of its reasons. running:
+    whether the earlier search goes on.
     fixed: what neither searches -> what it was there and what it is here, as JSON, where the two differ.
     """
 
@@ -51,6 +52,7 @@ class WarmStart:
         dropped = self.of - len(self.trials)
         by = ", ".join(f"{name} ({number})" for name, number in self.misfits.items())
         fit = f"; {dropped} {'does' if dropped == 1 else 'do'} not fit it, by {by}" if dropped else ""
+        fit += "" if self.trials else ", so that nothing of them is used"
         return f"{len(self.trials)} of {self.of} completed trials of {source} inform the search{fit}"
 
 
@@ -73,8 +75,9 @@ def read(
     """
     path = beside / source
     running, fixed = False, {}
+    misfits: Counter[str] = Counter()
     if path.is_file():
-        results = list(_from_table(path, [name for name, _ in plan], _texts(space)))
+        results = list(_from_table(path, [name for name, _ in plan], _texts(space), misfits))
     else:
         view = View(_find(source, path))
         running = view.counts[State.RUNNING] > 0
@@ -83,17 +86,19 @@ def read(
     inverse = Inverse(space)
     names = set(space.names)
     told: list[Told] = []
-    misfits: Counter[str] = Counter()
+    unread = misfits.total()
     for result in results:
-        name = _fixed_otherwise(names, result, defaults)
+        reasons = _fixed_otherwise(names, result, defaults)
         params = {name: value for name, value in {**result.fixed, **result.params}.items() if name in names}
-        found = None if name else inverse.found(params)
-        if found is not None:
+        found = inverse.found(params)
+        if found is None:
+            wrong, missing = inverse.misfits(params)
+            reasons += [*wrong, *(f"{name}, which they do not have" for name in missing)]
+        if found is not None and not reasons:
             told.append(Told(-1 - len(told), Kind.COMPLETED, found, result.values))
-        else:
-            misfits[name or inverse.misfit(params)] += 1
+        misfits.update(reasons)
     source = path.name if path.is_file() else source
-    return WarmStart(source, tuple(told), len(results), dict(misfits.most_common()), running, fixed)
+    return WarmStart(source, tuple(told), len(results) + unread, dict(misfits.most_common()), running, fixed)
 
 
 def _find(source: str, path: Path) -> Experiment:
@@ -107,10 +112,11 @@ def _find(source: str, path: Path) -> Experiment:
     raise UserError(f"'{source}' is neither an experiment, such as X003, nor a CSV of results")
 
 
-def _fixed_otherwise(names: set[str], result: _Result, defaults: Mapping[str, Any]) -> str | None:
-    """Return what was searched there and is fixed here, when it had another value than it has here."""
-    fixed = {name: value for name, value in result.params.items() if name not in names}
-    return next((name for name, value in fixed.items() if name not in defaults or defaults[name] != value), None)
+def _fixed_otherwise(names: set[str], result: _Result, defaults: Mapping[str, Any]) -> list[str]:
+    """Return what was searched there and is not here: is missing, or fixed and had another value than it has here."""
+    gone = {name: value for name, value in result.params.items() if name not in names}
+    missing = [f"{name}, which this file does not have" for name in gone if name not in defaults]
+    return [*missing, *(name for name, value in gone.items() if name in defaults and defaults[name] != value)]
 
 
 def _fixed_in_both(
@@ -144,7 +150,10 @@ def _words(plan: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"{direction} {name}" for name, direction in plan)
 
 
-def _from_table(path: Path, objectives: Sequence[str], texts: Mapping[str, frozenset[str]]) -> Iterator[_Result]:
+def _from_table(
+    path: Path, objectives: Sequence[str], texts: Mapping[str, frozenset[str]], unread: Counter[str]
+) -> Iterator[_Result]:
+    """unread: counts the completed trials without a finite result, by the cell that is none."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -156,7 +165,12 @@ def _from_table(path: Path, objectives: Sequence[str], texts: Mapping[str, froze
             # By their ids as they were begun: later ones weigh more with TPE, and tables have the best first.
             for row in sorted(reader, key=lambda row: row.get("id") or ""):
                 values = [_number(row[name]) for name in wanted]
-                if None not in values and (row.get(state) or "completed") == "completed":
+                if (row.get(state) or "completed") != "completed" or not (row.get(state) or row["result"]):
+                    continue
+                if None in values:
+                    broken = wanted[values.index(None)]
+                    unread[f"{broken} {row[broken] or ''!r}"] += 1
+                else:
                     cells = {name: row[name] for name in columns if name not in (*wanted, "dirname", "id", state)}
                     params = {name: _cell(cell, texts.get(name, frozenset())) for name, cell in cells.items() if cell}
                     yield _Result(params, tuple(v for v in values if v is not None))
