@@ -113,12 +113,17 @@ def our_vae(dataset: str, folder: str, device: torch.device, precision: str) -> 
     return clock(device) - began, vae.evaluate(model, data, data.test)
 
 
-def example_dcgan(trainer: dcgan.Trainer, images: Tensor, steps: int) -> float:
-    """Return seconds per step of the tutorial's loop, with our networks, which are its own."""
-    device, size = trainer.device, trainer.settings.image_size
+def example_dcgan(settings: dcgan.Settings, images: Tensor, device: torch.device, steps: int) -> float:
+    """Return seconds per step of the tutorial's loop; our networks, which are its own, in torch's usual layout.
+
+    images: uint8 (N, C, H, W).
+    """
+    channels, size = images.shape[1], settings.image_size
     transform = transforms.Compose([transforms.Resize(size), transforms.ToTensor(), transforms.Normalize(0.5, 0.5)])
     loader = iter(DataLoader(Items(images, transform), batch_size=BATCH, shuffle=True))
-    g, d, criterion = trainer.g, trainer.d, nn.BCELoss()
+    g = dcgan.Generator(settings.nz, settings.ngf, channels, size).to(device)
+    d = dcgan.Discriminator(settings.ndf, channels, size).to(device)
+    criterion = nn.BCELoss()
     optimizers = [torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999)) for network in (d, g)]
     began = 0.0
     for step in range(steps + 1):
@@ -129,7 +134,7 @@ def example_dcgan(trainer: dcgan.Trainer, images: Tensor, steps: int) -> float:
         label = torch.full((BATCH,), 1.0, device=device)
         loss_real = criterion(d(real).sigmoid().view(-1), label)
         loss_real.backward()
-        fake = g(torch.randn(BATCH, trainer.settings.nz, 1, 1, device=device))
+        fake = g(torch.randn(BATCH, settings.nz, 1, 1, device=device))
         loss_fake = criterion(d(fake.detach()).sigmoid().view(-1), label.fill_(0.0))
         loss_fake.backward()
         (loss_real + loss_fake).item()
@@ -188,11 +193,10 @@ def compare_dcgan(dataset: str, folder: str, device: torch.device, size: int, wi
     settings = {p: dcgan.Settings(**options, precision=p) for p in ("float32", "bfloat16")}
     data = dcgan.Data(settings["float32"], device)
     print(f"\nDCGAN, {size} pixels, {width} channels, batch {BATCH}\n{'':24}seconds  images/s  ratio  share of peak")
-    trainer = dcgan.Trainer(settings["float32"], data.channels, device)
     with FlopCounterMode(display=False) as counter:
-        trainer.step(next(data.batches(BATCH)))
+        dcgan.Trainer(settings["float32"], data.channels, device).step(next(data.batches(BATCH)))
     share = counter.get_total_flops() / peak(device)
-    base = example_dcgan(trainer, data.images, steps)
+    base = example_dcgan(settings["float32"], data.images, device, steps)
     _line("tutorial's loop", base, BATCH, 1.0, f"{share / base:.1%}")
     for precision, chosen in settings.items():
         seconds = our_dcgan(dcgan.Trainer(chosen, data.channels, device), data, steps)
