@@ -156,7 +156,16 @@ def ids(experiment: Experiment) -> Sequence[str]:
 
 def cancel(experiment: Experiment, *, waiting_only: bool) -> None:
     """Have Slurm end the experiment's jobs: those that have not begun, or all."""
-    jobs.cancel(experiment.folder, jobs.recorded(experiment.folder), waiting_only=waiting_only)
+    jobs.cancel(experiment.folder, [*ids(experiment), *_by_hand(experiment)], waiting_only=waiting_only)
+
+
+def _by_hand(experiment: Experiment) -> Sequence[str]:
+    """The numbers of jobs that somebody submitted by hand (sbatch submit.sbatch), as far as their workers are there."""
+    recorded = jobs.recorded(experiment.folder)
+    clusters, ended = {job.cluster for job in recorded}, experiment.ledger().ended
+    workers = liveness.identities(experiment.workers)
+    there = (each for name, each in workers.items() if each.is_task and each.cluster in clusters and name not in ended)
+    return sorted({each.job_task.partition("_")[0] for each in there} - {job.id for job in recorded})
 
 
 @contextlib.contextmanager

@@ -94,19 +94,19 @@ def cancelled(folder: Path, job: Job) -> bool:
     return (folder / "jobs" / f"{job.id}.cancelled").exists()
 
 
-def cancel(folder: Path, jobs: Sequence[Job], *, waiting_only: bool) -> None:
+def cancel(folder: Path, numbers: Sequence[str], *, waiting_only: bool) -> None:
     """Have Slurm end the jobs: those tasks that have not begun, or all. What is gone already is no mistake."""
-    there = [job for job in jobs if not (folder / "jobs" / f"{job.id}.over").exists()]
+    there = [number for number in numbers if not (folder / "jobs" / f"{number}.over").exists()]
     if not there:
         return
     state = ["--state=PENDING"] if waiting_only else []
     try:
-        commands.ask("scancel", *state, *(job.id for job in there))
+        commands.ask("scancel", *state, *there)
     except commands.Refusal as refusal:
         if not refusal.errors or not all(any(words in line.casefold() for words in _GONE) for line in refusal.errors):
             raise
-    for job in there:
-        (folder / "jobs" / f"{job.id}.cancelled").touch()
+    for number in there:
+        (folder / "jobs" / f"{number}.cancelled").touch()
 
 
 @dataclass(frozen=True, slots=True)

@@ -500,7 +500,7 @@ def test_a_job_that_is_gone_does_not_hide_that_another_could_not_be_cancelled(
     folder = tmp_path / "experiments" / "X000"
     job = jobs.recorded(folder)[0]
     with pytest.raises(SchedulerError, match="Unable to contact") if failed else contextlib.nullcontext():
-        jobs.cancel(folder, [job], waiting_only=False)
+        jobs.cancel(folder, [job.id], waiting_only=False)
     assert jobs.cancelled(folder, job) is not failed
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import support
-from slurm_support import Folder, run, squeue_line
+from slurm_support import LEAKY, Folder, leaky, points, run, squeue_line
 
 from hpo.slurm import jobs
 
@@ -144,3 +144,14 @@ def test_on_a_cluster_each_failed_trial_gets_a_task_again(folder: Folder) -> Non
     folder.wait_done(4)
     folder.hpo("resume", "--retry-failed")
     assert [job.indexes for job in jobs.recorded(folder.experiment.folder)] == [[0, 1, 2, 3]] * 2
+
+
+def test_on_a_cluster_cancel_ends_what_was_submitted_by_hand(folder: Folder) -> None:
+    """A worker tells the number of its job, which nobody recorded."""
+    folder.write(LEAKY, points(9), "  nworkers = 1\n  custom_sbatch_args = --nodelist=node2", leaky(gated=0))
+    folder.submit()
+    array = run("sbatch", "--parsable", "--array=0-2%1", str(folder.experiment.folder / "submit.sbatch")).strip()
+    support.wait_for(lambda: any(start.job_task.startswith(f"{array}_") for start in folder.starts()))
+    folder.hpo("cancel")
+    support.wait_for(lambda: not run("squeue", "-h", "-j", array, "-t", "PENDING,RUNNING,COMPLETING"))
+    assert sum(start.job_task.startswith(f"{array}_") for start in folder.starts()) == 1
