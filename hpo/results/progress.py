@@ -47,8 +47,11 @@ class Tally:
         self.running.clear()  # whatever ran before, ran elsewhere
 
     def new(self) -> list[Event]:
-        """The events of trials that came since the last call, by their times."""
-        events = [event for event in self._reader.read_new() if isinstance(event.get("n"), int)]
+        """The events of trials that came since the last call, by their times; none while they cannot be read."""
+        try:
+            events = [event for event in self._reader.read_new() if isinstance(event.get("n"), int)]
+        except OSError:  # a file server that stumbles, or the folder is gone: for the workers to say
+            return []
         return sorted(events, key=lambda event: event.get("t", 0.0))
 
     def count(self, event: Event) -> bool:

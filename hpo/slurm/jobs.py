@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from hpo.errors import SchedulerError
+from hpo.errors import SchedulerError, StorageError
 from hpo.slurm import commands
 from hpo.slurm.board import ASK_EVERY, Answer, Board
 from hpo.slurm.ends import Ends, ask_sacct
@@ -52,6 +52,8 @@ class Job:
 def submit(folder: Path, array: Array, after: str = "") -> Job:
     """Hand submit.sbatch to sbatch, for the tasks of `array`. Raises `SchedulerError` with what helps.
 
+    A job that cannot be noted, on a full disk, is cancelled, and `StorageError` raised.
+
     after: the number of a job that must have ended before.
     """
     try:
@@ -61,9 +63,17 @@ def submit(folder: Path, array: Array, after: str = "") -> Job:
     number, _, cluster = answer.strip().partition(";")
     if not number.isdigit():
         raise SchedulerError(f"sbatch did not print the number of a job, but {answer.strip()[:100]!r}")
+    try:
+        return _record(folder, array, number, cluster or cluster_name())
+    except OSError as error:
+        raise _cancelled_unrecorded(folder, number, error) from error
+
+
+def _record(folder: Path, array: Array, number: str, cluster: str) -> Job:
+    """Note a job that sbatch has taken. Raises `OSError`."""
     # Read now: a question that was begun while sbatch ran need not show the job.
     asked = Board(folder / "scheduler").last_question()
-    job = Job(number, list(array.indexes), array.first, cluster or cluster_name(), time.time(), asked)
+    job = Job(number, list(array.indexes), array.first, cluster, time.time(), asked)
     (folder / "jobs").mkdir(exist_ok=True)
     for mark in _MARKS:  # of a job that had this number before Slurm forgot all that it knew
         (folder / "jobs" / f"{number}.{mark}").unlink(missing_ok=True)
@@ -71,6 +81,16 @@ def submit(folder: Path, array: Array, after: str = "") -> Job:
     beside.write_text(json.dumps(asdict(job)))
     beside.rename(folder / "jobs" / number)
     return job
+
+
+def _cancelled_unrecorded(folder: Path, number: str, error: OSError) -> StorageError:
+    """Cancel a job that could not be noted, and that nobody would find; what to say."""
+    try:
+        commands.ask("scancel", number)
+        became = "was cancelled"
+    except SchedulerError:
+        became = f"may still run: 'scancel {number}' ends it"
+    return StorageError(f"cannot write to {folder}: {error.strerror}; job {number}, which is not noted there, {became}")
 
 
 def command(folder: Path, array: Array, after: str = "") -> list[str]:

@@ -127,7 +127,7 @@ def crowding(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterat
     """
     if tasks > cluster.most_jobs:
         message = f"{tasks} tasks are more than this cluster keeps at a time (MaxJobCount = {cluster.most_jobs})"
-        hint = f"array = workers takes all trials with {control['nworkers']}"
+        hint = f"array = workers takes all trials with {_fewer(control, cluster.most_jobs)}"
         trials = control["array"] == "trials"
         yield ("array", f"{message}: {hint}") if trials else ("nworkers", f"{message}: lower nworkers")
 
@@ -137,10 +137,22 @@ def remarks(control: Mapping[str, Any], tasks: int, cluster: Cluster) -> Iterato
     if control["array"] == "trials" and tasks > cluster.largest_array:
         arrays = -(-tasks // cluster.largest_array)
         many = f"{tasks} trials are as many jobs, in {arrays} arrays one after the other"
-        yield "array", f"{many}: array = workers runs them in {control['nworkers']}"
+        yield "array", f"{many}: array = workers runs them in {_fewer(control, tasks)}"
+    threads, cpus = control["nthreads"], control["cpus_per_task"]
+    if cpus and threads > cpus:
+        yield (
+            "cpus_per_task",
+            f"the {threads} threads of a trial (nthreads) share {cpus} CPUs: without cpus_per_task each has one",
+        )
     for partition in cluster.chosen(control):
         if partition.state == "down":
             yield "queue", f"partition {partition.name} is down: its jobs wait until it is up again"
+
+
+def _fewer(control: Mapping[str, Any], tasks: int) -> str:
+    """How many jobs there would be of workers, where so many tasks are complained of."""
+    workers = int(control["nworkers"])
+    return str(workers) if workers < tasks else "fewer, if nworkers is smaller"
 
 
 def _wanted(control: Mapping[str, Any]) -> list[str]:

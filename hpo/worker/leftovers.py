@@ -147,8 +147,9 @@ class Leftovers:
         return False
 
     def _bury(self, owner: str, record: TrialRecord) -> None:
+        """End what a dead owner left, and take in what it, and others, have written since the last look."""
         self._liveness.bury(owner)
-        fresh = self._experiment.ledger(only={record.number}).trial(record.number)
+        fresh = self._experiment.refresh(self._ledger, self._reader).trial(record.number)
         record.attempts, record.owners, record.committed = fresh.attempts, fresh.owners, fresh.committed
 
     def _settled(self, record: TrialRecord) -> bool:
