@@ -8,7 +8,9 @@ import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,6 +190,59 @@ def test_questions_that_fail_become_rarer(tmp_path: Path) -> None:
         set_back(tmp_path / "scheduler", 61)
     assert board.trouble == "Socket timed out"
     assert [(when - asked[0]) / 61 for when in asked] == [0, 2, 6, 14, 24, 34]
+
+
+def test_who_must_know_waits_for_who_has_just_begun_to_ask(tmp_path: Path) -> None:
+    """Two who resume at once: neither goes by an older answer, and squeue is asked by one of them."""
+    asked: list[int] = []
+    answered = threading.Event()
+
+    def ask() -> Queue:
+        asked.append(1)
+        assert answered.wait(60)
+        return Queue(CLUSTER, {})
+
+    class Late(Board):
+        """Looks for the last question just before the other asks."""
+
+        def last_question(self) -> int:
+            return 0
+
+    first, second = Board(tmp_path / "scheduler", ask=ask), Late(tmp_path / "scheduler", ask=ask)
+    with ThreadPoolExecutor() as pool:
+        one = pool.submit(first.renew)
+        support.wait_for((tmp_path / "scheduler" / "1.asked").exists)
+        other = pool.submit(second.renew)
+        answered.set()
+        one.result()
+        other.result()
+    assert len(asked) == 1
+    answer = second.newest()
+    assert answer is not None
+    assert answer.number == 1
+
+
+def test_the_last_question_is_not_taken_from_a_memory_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine with a network file system remembers what is in a folder, until it changes the folder itself."""
+    folder = tmp_path / "scheduler"
+    folder.mkdir()
+    remembered: dict[str, list[str]] = {}
+    listdir, touch = os.listdir, Path.touch
+
+    def change(path: Path) -> None:
+        remembered.pop(str(path.parent), None)
+        touch(path)
+
+    monkeypatch.setattr(os, "listdir", lambda path: remembered.setdefault(str(path), listdir(path)))
+    monkeypatch.setattr(Path, "touch", change)
+    board = Board(folder, ask=lambda: Queue(CLUSTER, {}))
+    assert board.last_question() == 0
+    touch(folder / "1.asked")  # by another machine
+    assert board.last_question() == 1
+    touch(folder / "2.asked")
+    assert board.last_question() == 2
 
 
 def test_a_cluster_that_was_away_for_weeks_is_asked_again(tmp_path: Path) -> None:
