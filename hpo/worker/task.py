@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from hpo import liveness, processes
-from hpo.errors import HpoError, SchedulerError
+from hpo.errors import HpoError, SchedulerError, StorageError
 from hpo.experiment import Experiment
 from hpo.slurm import commands, jobs, request, verdict
 from hpo.slurm.board import Board
@@ -115,11 +115,13 @@ class Task:
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
         told = False
-        while self._trials_wait() and not self._came_back():
+        while True:
             try:
+                if not self._trials_wait() or self._came_back():
+                    return
                 print(f"{why}, and trials are left: {self._queued_again()}", flush=True)
                 return
-            except SchedulerError as error:
+            except (SchedulerError, OSError) as error:
                 if _UNCERTAIN.search(str(error)):
                     raise  # the job may be there: better one too few than one too many
                 if not told:
@@ -193,6 +195,9 @@ def main(arguments: Sequence[str]) -> int:
     except HpoError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"cannot read {folder}: {error.strerror}", file=sys.stderr)
+        return StorageError.exit_code
     return 0
 
 

@@ -15,7 +15,7 @@ import support
 
 from hpo import inputfile, liveness
 from hpo.creation import create
-from hpo.errors import Complaints, SchedulerError
+from hpo.errors import Complaints, SchedulerError, StorageError
 from hpo.experiment import Experiment
 from hpo.journal import FolderJournal
 from hpo.liveness import Identity
@@ -199,6 +199,17 @@ class TestQueuedAgain:
         with pytest.raises(SchedulerError, match="Socket timed out"):
             conclude(experiment)
         assert calls() == ["scontrol requeue", "sbatch --parsable"]
+
+
+def test_a_job_that_cannot_be_noted_is_cancelled(experiment, slurm, fakes, tmp_path):
+    """On a full disk: it would run, and nobody would know of it."""
+    slurm(DISABLED)
+    (tmp_path / "nothing").touch()
+    room = fakes(scancel=f"say {tmp_path / 'nothing'}")
+    (experiment.folder / "jobs").touch()  # no folder can be made there
+    with pytest.raises(StorageError, match="job 18, which is not noted there, was cancelled"):
+        conclude(experiment)
+    assert "scancel 18\n" in (room / "calls").read_text()
 
 
 def test_a_signal_before_the_worker_is_there_is_heeded(experiment, slurm, tmp_path):
