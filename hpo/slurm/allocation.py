@@ -113,6 +113,11 @@ def excesses(
         yield name, f"{wanted} {has}, {memory / 1000:g} GB: ask for more there, or for less here"
 
 
+def in_step(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process runs in a step of a job, which has what a further step would wait for."""
+    return environ.get("SLURM_STEP_ID", _INTERACTIVE) != _INTERACTIVE
+
+
 def without_requests(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables `environ`, without those by which an allocation says to srun what each of its steps asks for."""
     inside = "SLURM_JOB_ID" in environ
@@ -141,8 +146,8 @@ def _memory(control: Mapping[str, Any], cpus: int, environ: Mapping[str, str]) -
 
 def _job(environ: Mapping[str, str]) -> str | None:
     """The number of the allocation in which this process runs; None outside of one, and inside one of its steps."""
-    inside = environ.get("SLURM_STEP_ID", _INTERACTIVE) == _INTERACTIVE and commands.on_path("srun")
-    return environ.get("SLURM_JOB_ID") or None if inside else None
+    outside = in_step(environ) or not commands.on_path("srun")
+    return None if outside else environ.get("SLURM_JOB_ID") or None
 
 
 def _cpus(control: Mapping[str, Any]) -> int:

@@ -65,6 +65,12 @@ def test_an_interactive_run_runs_once(allocation):
     assert not {"SLURM_NTASKS", "SLURM_MEM_PER_NODE"} & step["environ"].keys()
 
 
+def test_an_interactive_run_within_a_step_does_not_wait_for_what_that_step_has(allocation):
+    done = hpo(allocation, "run", "--interactive", "model.in", "--trial", "0", SLURM_STEP_ID="0")
+    assert (done.returncode, done.stderr.count("leave out --interactive")) == (2, 1)
+    assert not (allocation / "srun").exists()
+
+
 @pytest.mark.parametrize("command", [["submit-job", "model.in"], ["run", "--interactive", "model.in"]])
 @pytest.mark.parametrize(
     ("line", "variables", "words"),
