@@ -1,12 +1,13 @@
 """Who stops hopeless trials early. The rules are Optuna's (`optuna.pruners` 5.0), computed from the reports alone.
 
 Optuna keeps the rungs of ASHA and Hyperband as attributes of its trials, which would have to be rebuilt with a whole
-study at every report of every trial. But they follow from the reports, which are in the journals of all workers. The
-tests compare each decision with Optuna's own.
+study at every report of every trial. But they follow from the reports, which are in the journals of all workers; only
+where one report comes to several rungs at once do they all but follow. The tests compare the decisions with Optuna's.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 import zlib
@@ -72,29 +73,56 @@ class AshaPruner:
         """See `Pruner`."""
         del number
         *before, (step, value) = reports.items()
-        rung = sum(1 for _ in self._rungs(dict(before)))
-        if step < self._step(rung):
+        first = self._passed(dict(before))
+        if step < self._step(first):
             return False  # between two rungs, as most reports are: nobody else has to be looked at
-        passed = [dict(self._rungs(one.reports)) for one in others]
-        while step >= self._step(rung):
-            rivals = sorted([*(rungs[rung] for rungs in passed if rung in rungs), value])
-            if math.isnan(value) or not value <= rivals[max(0, len(rivals) // self.factor - 1)]:
+        rungs = enumerate(itertools.chain(self._at_each_rung(others), itertools.repeat([])))
+        for rung, values in itertools.takewhile(lambda entry: step >= self._step(entry[0]), rungs):
+            if rung >= first and (math.isnan(value) or not value <= self._limit([*values, value])):
                 return True
-            rung += 1
         return False
 
     def _step(self, rung: int) -> int:
         return self.min_steps * int(self.factor ** (self.rate + rung))
 
-    def _rungs(self, reports: Reports) -> Iterator[tuple[int, float]]:
-        """Yield (rung, value) for each rung that a trial has come to: its first report there or above."""
+    def _limit(self, values: list[float]) -> float:
+        """The worst value that goes on from a rung to which trials with these values have come."""
+        return sorted(values)[max(0, len(values) // self.factor - 1)]
+
+    def _passed(self, reports: Reports) -> int:
+        return sum(1 for _ in self._rungs(reports))
+
+    def _rungs(self, reports: Reports) -> Iterator[float]:
+        """Yield a trial's value at each rung that it has come to: its first report there or above."""
         rung = 0
         for step, value in reports.items():
             while step >= self._step(rung):
                 if math.isnan(value):
                     return  # it was ended here
-                yield rung, value
+                yield value
                 rung += 1
+
+    def _at_each_rung(self, trials: Iterable[Told]) -> Iterator[list[float]]:
+        """Yield for each rung the values of the trials that have come to it.
+
+        A report may come to several rungs at once. At which of them it ended a trial depended on who was there then;
+        taken is the first at which it would end it among those who are there now.
+        """
+        going = [(list(self._rungs(one.reports)), self._safe(one)) for one in trials]
+        for rung in itertools.count():
+            going = [(values, safe) for values, safe in going if rung < len(values)]
+            if not going:
+                return
+            here = [values[rung] for values, _ in going]
+            yield here
+            limit = self._limit(here)
+            going = [(values, safe) for values, safe in going if rung < safe or values[rung] <= limit]
+
+    def _safe(self, trial: Told) -> float:
+        """Rungs that a trial has surely passed: all, or when it was pruned those before its last report."""
+        if trial.kind is not Kind.PRUNED:
+            return math.inf
+        return self._passed(dict(list(trial.reports.items())[:-1]))
 
 
 class HyperbandPruner:

@@ -44,12 +44,12 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def curve(dice: random.Random) -> list[float]:
+def curve(dice: random.Random, steps: int = STEPS) -> list[float]:
     """The reports of a training: falling, noisy, now and then not a number."""
     end, speed = dice.uniform(0, 10), dice.uniform(0.05, 1)
-    values = [end + 10 * math.exp(-speed * step) + dice.gauss(0, 0.3) for step in range(STEPS)]
+    values = [end + 10 * math.exp(-speed * step) + dice.gauss(0, 0.3) for step in range(steps)]
     if dice.random() < 0.05:
-        values[dice.randrange(STEPS)] = math.nan
+        values[dice.randrange(steps)] = math.nan
     return values
 
 
@@ -132,6 +132,35 @@ def test_every_decision_is_optunas(name, options, theirs, running):
         if told[number].kind is not Kind.RUNNING:
             del going[number]
     assert 5 < sum(decisions) < len(decisions)
+
+
+@pytest.mark.parametrize(("name", "options", "theirs"), [pair for pair in PAIRS if pair[0] in ("asha", "hyperband")])
+@pytest.mark.parametrize("stride", [2, 5, 8])
+def test_with_a_report_every_few_steps_next_to_none_of_the_decisions_is_another(name, options, theirs, stride):
+    """A report comes to several rungs at once. At which a trial was ended Optuna remembers, and we have to conclude.
+
+    It is up to 1 % of the decisions, where there are many rungs. If all rungs counted it were up to 30 %.
+    """
+    dice = random.Random(f"{name}/{stride}")
+    study = optuna.create_study(study_name="hpo", pruner=theirs())
+    ours = pruners.create(name, {**pruners.TABLE[name].options, **options})
+    told: dict[int, Told] = {}
+    decisions = []
+    for _ in range(200):
+        trial, reports = study.ask(), {}
+        for step, value in enumerate(curve(dice, STEPS * stride), 1):
+            if step % stride:
+                continue
+            trial.report(value, step)
+            reports[step] = value
+            pruned = trial.should_prune()
+            decisions.append((pruned, ours.prunes(list(told.values()), trial.number, reports)))
+            if pruned:
+                break
+        study.tell(trial, 0.0 if not pruned else None, state=TrialState.PRUNED if pruned else TrialState.COMPLETE)
+        told[trial.number] = Told(trial.number, Kind.PRUNED if pruned else Kind.COMPLETED, {}, (), reports)
+    assert len({pruned for pruned, _ in decisions}) == 2
+    assert sum(a != b for a, b in decisions) <= 0.02 * len(decisions)
 
 
 def test_a_step_that_is_reported_again_takes_back_the_later_ones():
