@@ -116,14 +116,13 @@ class OptunaSampler:
         return spread(early, self._space.domains(), self._signs[0], few)
 
     def _untried(self, proposal: Proposal, told: Sequence[Told], number: int) -> Proposal:
-        """The proposal, or in its place a point that no trial has had, where the space has an end and such points.
+        """The proposal, or in its place a point that no trial has had, where there are such points.
 
-        Of a trial that is repeated nothing new would be learnt, in most cases.
+        Of a trial that is repeated nothing new would be learnt, in most cases. In a space without an end models repeat
+        what lies in a corner, or in a branch that has one point.
         """
-        if self._size is None:
-            return proposal
         had = {self._key(one) for one in told}
-        if key(proposal.params) not in had or len(had) >= self._size:
+        if key(proposal.params) not in had or (self._size is not None and len(had) >= self._size):
             return proposal
         return untried(self._space, proposal, had, random.Random(f"{self._seed}/untried/{number}"))  # noqa: S311
 

@@ -1,4 +1,4 @@
-"""A point that no trial has had, in the place of one that has been tried, in a space with an end."""
+"""A point that no trial has had, in the place of one that has been tried."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def key(params: Mapping[str, Any]) -> str:
 def untried(space: ParameterSpace, tried: Proposal, had: Collection[str], dice: random.Random) -> Proposal:
     """Return a point whose `key` is not in `had`, those near `tried` first; `tried` where none is found.
 
-    The space has an end. What the sampler keeps with `tried` goes with the new point.
+    What the sampler keeps with `tried` goes with the new point.
     """
     for other in chain(_drawn(space, tried.system_attrs[FOUND], dice), islice(_listed(space, dice), _LISTED)):
         if key(other.params) not in had:

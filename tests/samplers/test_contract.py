@@ -180,7 +180,7 @@ def test_spread_trials_lie_everywhere_where_the_others_crowd():
     assert not [one for one in few if one.found in crowd]
 
 
-# -- a space with an end -----------------------------------------------------------------------------------------------
+# -- points that have been tried ---------------------------------------------------------------------------------------
 
 SMALL = ParameterSpace([Categorical("c", ["a", "b"]), Integer("n", 1, 3), Integer("k", 2, 8, step=3)])
 
@@ -192,6 +192,17 @@ def test_no_point_is_repeated_while_others_are_left(name: str, workers: int):
     points = [json.dumps(params) for params in search.run(18)]
     assert len(set(points)) == 18 == SMALL.size()
     assert len(search.run(20)) == 20  # then they are repeated
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_nor_is_one_in_a_space_without_an_end(workers: int):
+    """The best point lies in a corner, where a Gaussian process goes again and again."""
+    space = ParameterSpace([Real("x", 0, 1), Integer("k", 0, 12)])
+    search = Searching("gp", space, lambda p: {"value": 0.02 * p["k"] - p["x"]}, workers)
+    points = [json.dumps(params) for params in search.run(24)]
+    assert json.dumps({"x": 1.0, "k": 0}) in points
+    assert len(set(points)) == 24
+    assert [json.dumps(p) for p in Searching("gp", space, search.objective, workers).run(24)] == points
 
 
 #: Points that chance hardly finds: few of many draws give them, or they are the last ones left.
