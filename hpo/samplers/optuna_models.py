@@ -94,6 +94,12 @@ def _unpruned(task: Task) -> str | None:
     return "learns nothing from pruned trials; sampler = tpe does" if task.pruned else None
 
 
+def _few(task: Task) -> str | None:
+    if task.pruned or (task.n_trials is not None and task.n_trials <= GP_TRIALS):
+        return _unpruned(task)
+    return f"fits all trials anew for each, slowly from some {GP_TRIALS} on; sampler = auto then goes on with tpe"
+
+
 def _numbers_only(task: Task) -> str | None:
     if task.choices and not task.pruned:
         return f"draws {_some(task.choices)} at random, since choices have no order; sampler = tpe and gp learn them"
@@ -117,7 +123,7 @@ _ALONE = {"warn_independent_sampling": False}
 #: trials enough, so that there is no start-up of its own.
 MODELS: Mapping[str, Model] = {
     "tpe": Model("TPESampler", _tpe, {"n_startup_trials": 0}, designed=True),
-    "gp": Model("GPSampler", _gp, {"n_startup_trials": 1, **_ALONE}, True, _gp_cannot, _unpruned, gaussian=True),
+    "gp": Model("GPSampler", _gp, {"n_startup_trials": 1, **_ALONE}, True, _gp_cannot, _few, gaussian=True),
     "cmaes": Model(
         "CmaEsSampler",
         _cmaes,

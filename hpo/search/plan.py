@@ -164,7 +164,7 @@ class _Planner:
         if (objection := row.objection(task)) is not None:
             self._error(keyword, f"sampler = {name} {objection}")
             return None
-        if (reservation := row.reservation(task)) is not None:
+        if asked != "auto" and (reservation := row.reservation(task)) is not None:  # auto knows them
             self._warn(keyword, f"sampler = {name} {reservation}")
         if self._warm is not None and not row.learns:
             self._warn("warm_start", f"sampler = {name} learns nothing from warm_start; sampler = tpe does")
