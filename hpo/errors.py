@@ -144,4 +144,5 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` resembles, whatever its letter case; None when it resembles none."""
     folded = {k.casefold(): k for k in known}
     near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    return folded[near[0]] if near else None
+    begun = [k for k in folded if len(name) > 2 and k.startswith(name.casefold())]  # min for minimize
+    return folded[near[0]] if near else folded[begun[0]] if len(begun) == 1 else None

@@ -122,7 +122,8 @@ def _rehearse(given: InputFile, arrays: Sequence[Array], file: Path, complaints:
     refusal, certain = rehearse(_script(given, arrays[0]), arrays[0])
     where = given.where("custom_sbatch_args", file)
     if refusal and certain:
-        complaints.error(f"sbatch will not take this: {refusal}", *where)
+        given_here = "" if where[0] else "custom_sbatch_args on the command line: "
+        complaints.error(f"{given_here}sbatch will not take this: {refusal}", *where)
     elif refusal:
         complaints.warn(f"sbatch may refuse this now: {refusal}", *where)
 

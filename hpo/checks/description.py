@@ -114,7 +114,8 @@ def _script_lines(checked: Checked) -> Iterator[str]:
 def _parameter_rows(given: InputFile) -> Iterator[list[str]]:
     for row in parameters_json(given):
         default = given.defaults.get(row["name"])
-        yield [row["name"], row["kind"], _values_text(row), "" if default is None else f"default {default!r}"]
+        kind = "ordered" if row.get("ordered") else row["kind"]
+        yield [row["name"], kind, _values_text(row), "" if default is None else f"default {default!r}"]
 
 
 def _values_text(row: Mapping[str, Any]) -> str:

@@ -86,7 +86,7 @@ def _varying(rows: Rows) -> list[dict[str, Any]]:
 def _parameter_json(parameter: Parameter, name: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a parameter: one, or one for each element of a vector."""
     tree = parameter.to_json()
-    extra: dict[str, Any] = {key: tree[key] for key in ("condition", "transform", "points") if key in tree}
+    extra: dict[str, Any] = {key: tree[key] for key in ("condition", "transform", "points", "ordered") if key in tree}
     match parameter:
         case Vector(elements=elements):
             for place, element in enumerate(elements):

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """[EXP] [FORMAT] -o FILE"""
     add_experiment(parser)
     parser.add_argument("format", metavar="FORMAT", nargs="?", help="a printf format for the result, e.g. %%.4f")
-    parser.add_argument("-o", metavar="FILE", dest="output", default="candle_results.csv", help="- for the terminal")
+    parser.add_argument("-o", "--output", metavar="FILE", default="candle_results.csv", help="- for the terminal")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
 
 def add_trial(parser: argparse.ArgumentParser) -> None:
     """[EXP] TRIAL"""
+    parser.usage = "%(prog)s [options] [EXP] TRIAL"  # argparse would print that many can be given
     parser.add_argument("words", metavar="[EXP] TRIAL", nargs="+", help="a trial's id, or its number from 0")
 
 

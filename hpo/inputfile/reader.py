@@ -53,7 +53,7 @@ class Reader:
         self._require(sections, control)
         before = len(self._complaints.errors)
         defaults = self._defaults(sections.get("default_model"), control)
-        space = self._space(sections.get("param_space"), control)
+        space = self._space(sections.get("param_space"), control, defaults)
         names = space.names if space else []
         values_known = space is not None and len(self._complaints.errors) == before
         self._overrides.check(defaults, names, self._complaints)
@@ -178,7 +178,7 @@ class Reader:
 
     # --- &param_space ---
 
-    def _space(self, section: Section | None, control: Control) -> Space | None:
+    def _space(self, section: Section | None, control: Control, defaults: Mapping[str, Any]) -> Space | None:
         named = self._named_space_file(section)
         try:
             replacement = self._replacement("param_space_file", named, control)
@@ -190,10 +190,10 @@ class Reader:
             if _SPACE_FILE.match(data):
                 self._complaints.error("a parameter space file cannot name another one", path, 1)
                 return None
-            return read_space(data, path, 1, workflow, self._complaints)
+            return read_space(data, path, 1, workflow, self._complaints, defaults)
         if section is None:
             return None
-        return read_space(section.body, self._file, section.first_line, workflow, self._complaints)
+        return read_space(section.body, self._file, section.first_line, workflow, self._complaints, defaults)
 
     def _named_space_file(self, section: Section | None) -> Assignment | None:
         """Return the assignment that names a file, when the section's first line with content is one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hpo.experiment import Experiment
 from hpo.journal import Event, FolderJournal
@@ -100,6 +101,9 @@ class WorkerWatch:
 
 def _with_objectives(result: Result, objectives: Sequence[str]) -> Result:
     """The result, or a failure when one of several objectives is missing or no finite number."""
+    failure = result.failure
+    if failure is not None and failure.kind == "not-finite" and len(objectives) > 1:
+        return replace(result, failure=replace(failure, detail=f"{failure.detail} ({objectives[0]!r})"))
     if result.value is None:
         return result
     for name in objectives[1:]:

@@ -5,6 +5,7 @@ A form is a file of this folder and a row of `FORMS`; the first that recognises 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from hpo.errors import Complaints
@@ -22,13 +23,16 @@ FORMS = (
 )
 
 
-def read_space(body: bytes, file: Path, first_line: int, workflow: str, complaints: Complaints) -> Space | None:
+def read_space(
+    body: bytes, file: Path, first_line: int, workflow: str, complaints: Complaints, fixed: Collection[str] = ()
+) -> Space | None:
     """Return the parameter space in `body`, whose first byte stands in line `first_line` of `file`.
 
     The form is recognised from the text, or from the suffix `.R`. workflow: "grid" needs a space with an end, the
-    others need ranges or choices. Every mistake goes to `complaints`; None is returned only when there was one.
+    others need ranges or choices. fixed: the names of &default_model, which conditions cannot read. Every mistake
+    goes to `complaints`; None is returned only when there was one.
     """
-    source = Source(body, file, first_line, complaints)
+    source = Source(body, file, first_line, complaints, fixed)
     form = next((form for form in FORMS if form.matches(source)), None)
     if form is None:
         source.error(_unrecognised(source))

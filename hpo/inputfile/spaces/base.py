@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,13 +26,15 @@ class Source:
     """A parameter space as text: the body of a section or a whole file.
 
     body: its bytes. file: where it stands. first_line: the line of its first byte, counted from 1.
-    complaints: where mistakes go. lines: where each parameter that was read stands, from 1 within the body.
+    complaints: where mistakes go. fixed: the names of &default_model, which conditions cannot read.
+    lines: where each parameter that was read stands, from 1 within the body.
     """
 
     body: bytes
     file: Path
     first_line: int
     complaints: Complaints
+    fixed: Collection[str] = ()
     lines: dict[str, int] = field(default_factory=dict)
 
     @cached_property

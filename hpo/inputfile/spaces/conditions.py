@@ -32,10 +32,11 @@ _TABLE = "params"
 _PLAIN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
-def parse(text: str, names: Collection[str]) -> Expression:
+def parse(text: str, names: Collection[str], fixed: Collection[str] = ()) -> Expression:
     """Return the expression in `text`, which may read `names`; raise `ExpressionError` with a sentence otherwise.
 
-    A word that is no name is a text, as elsewhere in the file, but only where it is compared with something.
+    fixed: names that have one value in all trials, and that therefore cannot be read. A word that is no name is a text,
+    as elsewhere in the file, but only where it is compared with something.
     """
     if len(text) > _MAX_LENGTH:
         raise ExpressionError(f"an expression has at most {_MAX_LENGTH} characters")
@@ -43,7 +44,7 @@ def parse(text: str, names: Collection[str]) -> Expression:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(f"({text.translate(_CURLY)}\n)", mode="eval").body
-        return _Translator(names).translate(tree)
+        return _Translator(names, fixed).translate(tree)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         if isinstance(error, ExpressionError):
             raise
@@ -96,8 +97,9 @@ def _reserved() -> set[str]:
 
 
 class _Translator:
-    def __init__(self, names: Collection[str]) -> None:
+    def __init__(self, names: Collection[str], fixed: Collection[str]) -> None:
         self.names = names
+        self.fixed = fixed
 
     def translate(self, node: ast.expr) -> Expression:
         match node:
@@ -127,7 +129,8 @@ class _Translator:
                 return Call("item", (self.translate(value), index))
             case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]):
                 return self._call(function, arguments)
-        raise ExpressionError(f"{_short(ast.unparse(node))} has no place in a condition or transformation")
+        text = ast.unparse(node)
+        raise ExpressionError(f"{_short(text)} has no place in a condition or transformation{_hint(text)}")
 
     def _name(self, node: ast.expr) -> Expression:
         """A parameter, a word such as `true`, or else a text."""
@@ -149,6 +152,8 @@ class _Translator:
         return self.translate(node)
 
     def _require(self, name: str) -> None:
+        if name not in self.names and name in self.fixed:
+            raise ExpressionError(f"{name!r} is fixed, in &default_model; conditions read what is searched")
         if name not in self.names:
             raise ExpressionError(f"{name!r} is no parameter.{did_you_mean(name, self.names)}".removesuffix("."))
 

@@ -35,7 +35,10 @@ _CALL = re.compile(r"(?P<kind>[A-Za-z_]\w*)\s*\((?P<inside>.*)\)", re.DOTALL)
 _OPTION = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=(?!=)\s*(?P<value>.*)", re.DOTALL)
 _WRITE_INSTEAD = " Write bounds, as in int(0, 9) or real(0, 1), or a list of values, as in [1, 2, 4]"
 #: What people write who come from elsewhere.
-_ELSEWHERE = {"float": "real", "uniform": "real", "loguniform": "real", "integer": "int", "randint": "int"}
+_ELSEWHERE = {
+    "float": "real", "uniform": "real", "loguniform": "real", "integer": "int", "randint": "int",
+    "categorical": "choice", "discrete": "choice", "ordinal": "choice",
+}  # fmt: skip
 
 
 def matches(source: Source) -> bool:
@@ -60,7 +63,7 @@ def _parameter(line: Statement, names: set[str], builder: Builder) -> Parameter:
     text, *condition = split_outside(line.text, "if", 1)
     options: dict[str, Any] = {}
     if condition:
-        options["condition"] = _expression(line.name, "condition", condition[0], names)
+        options["condition"] = _expression(line.name, "condition", condition[0], names, builder.source.fixed)
 
     def distinct(choices: list[Any]) -> list[Any]:
         return builder.distinct(line.name, choices, line.line)
@@ -74,9 +77,9 @@ def _parameter(line: Statement, names: set[str], builder: Builder) -> Parameter:
     return Constant(line.name, value, **options)
 
 
-def _expression(name: str, what: str, text: str, names: Collection[str]) -> Expression:
+def _expression(name: str, what: str, text: str, names: Collection[str], fixed: Collection[str] = ()) -> Expression:
     try:
-        return conditions.parse(text, names)
+        return conditions.parse(text, names, fixed)
     except ExpressionError as error:
         raise Mistake(f"{name!r}, {what}: {error}") from None
 
