@@ -59,7 +59,7 @@ class Settings:
 
     dataset: str = "fashion_mnist"  # mnist, cifar10, digits, fake, or folder: all pictures below data_folder
     data_folder: str = ""  # where the data set is; empty: $HPO_DATA, else the user's cache
-    skip_damaged: bool = False  # leave out pictures that cannot be decoded
+    skip_damaged: bool = False  # leave out pictures that cannot be used
     image_size: int = 64  # pixels; a power of two from 16
     channels: int = 0  # 1 or 3; 0: as the data set has, 3 for a folder
     validation: int = 2000  # real images held out to compare with, 2 or more; of small data sets at most a fifth
