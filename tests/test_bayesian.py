@@ -568,6 +568,21 @@ def test_a_sampler_that_cannot_says_so_at_check(tmp_path, control, space, senten
     assert error["line"] in ((6, 7) if control else (3,))
 
 
+@pytest.mark.parametrize(
+    ("control", "said"),
+    [
+        (
+            "max_hours = 1",
+            "110 trials, as max_budget says where nothing is given; n_trials = N makes it another number",
+        ),
+        ("n_trials = 5", "the design of design_size = 10 trials takes all 5, so that no model is ever asked"),
+    ],
+)
+def test_what_limits_a_search_is_told(tmp_path, control, said):
+    write(tmp_path, control)
+    assert said in " ".join(hpo("check", "model.in", cwd=tmp_path).stdout.split())
+
+
 NUMBERS = "x = real(0, 1)\ny = real(0, 1)"
 TINY = "c = ['a', 'b']\nx = [1, 2, 3]"
 
@@ -579,6 +594,12 @@ TINY = "c = ['a', 'b']\nx = [1, 2, 3]"
         ("n_trials = 7", TINY, "7 trials are more than the 6 points"),
         ("n_trials = 6", TINY, None),
         ("max_hours = 1\nworkflow = random", TINY, None),
+        (
+            "n_trials = 50\nmax_budget = 20",
+            NUMBERS,
+            "20 trials, as max_budget says, not n_trials = 50: the least counts",
+        ),
+        ("max_budget = 20\ndesign_size = 30", NUMBERS, "design_size = 30 trials takes all 20, so that no model"),
         ("sampler = cmaes\ndesign_size = 20", NUMBERS, "sampler = cmaes does not begin with a design"),
         ("sampler = nsga2\ndesign_size = 20", NUMBERS, "sampler = tpe and gp do"),
         ("sampler = tpe\ndesign_size = 20", NUMBERS, None),

@@ -77,6 +77,7 @@ class _Planner:
         if self._failed or sampler is None:
             return None
         self._compare_with_size(n_trials)
+        self._compare_with_budget(n_trials, sampler)
         return Search(
             n_trials=n_trials,
             sampler=sampler,
@@ -123,6 +124,27 @@ class _Planner:
         message = f"{n_trials} trials are more than the {size} points of the space, so that points are tried again"
         keyword = "n_trials" if "n_trials" in self._given.given else "workflow"
         self._warn(keyword, f"{message}; workflow = grid tries each once, or give n_trials = {size}")
+
+    def _compare_with_budget(self, n_trials: int | None, sampler: Mapping[str, Any]) -> None:
+        """Say which of CANDLE's keywords limits a search, and warn of one that ends with its design."""
+        control, given = self._control, self._given.given
+        if control["workflow"] != "bayesian" or n_trials is None:
+            return
+        if n_trials == self._candle_budget() and n_trials != control["n_trials"]:
+            limit = (
+                "max_budget" if n_trials == control["max_budget"] else "design_size + propose_points × max_iterations"
+            )
+            sentence = f"{n_trials} trials, as {limit} says"
+            if control["n_trials"] is not None:
+                self._warn("n_trials", f"{sentence}, not n_trials = {control['n_trials']}: the least counts")
+            elif not any(name in given for name in (*_CANDLE_BUDGET, "design_size")):
+                self._notes.append(f"{sentence} where nothing is given; n_trials = N makes it another number")
+        design = sampler["options"].get("design_size", 0)
+        message = f"the design of design_size = {design} trials takes all {n_trials}, so that no model is ever asked"
+        if design >= n_trials and "design_size" in given:
+            self._warn("design_size", message)
+        elif design >= n_trials:
+            self._notes.append(message)
 
     def _if_given(self, name: str) -> Any:
         return self._control[name] if name in self._given.given else None
