@@ -60,7 +60,7 @@ def read(source: Source) -> ParameterSpace | None:
         return None
     evaluator = Evaluator(variables)
     names = [name for name in (_name_of(call, evaluator) for call in calls) if name is not None]
-    translator = Translator(names, evaluator)
+    translator = Translator(names, evaluator, builder.source.fixed)
     for call in calls:
         builder.add(call.line, lambda call=call: _parameter(call, evaluator, translator, builder))  # type: ignore[misc]
     return builder.space()

@@ -334,10 +334,14 @@ def _spread(begin: float | None, end: float | None, by: float | None, count: int
 
 
 class Translator:
-    """Translates R code into `Expression`; `names` stay names, other symbols are constants."""
+    """Translates R code into `Expression`; `names` stay names, other symbols are constants.
 
-    def __init__(self, names: Collection[str], evaluator: Evaluator) -> None:
+    fixed: names that have one value in all trials, for a message.
+    """
+
+    def __init__(self, names: Collection[str], evaluator: Evaluator, fixed: Collection[str] = ()) -> None:
         self._names = names
+        self._fixed = fixed
         self._evaluator = evaluator
 
     def translate(self, node: Node, local: Mapping[str, Expression]) -> Expression:
@@ -358,6 +362,8 @@ class Translator:
             case Call():
                 return self._call(node, local)
             case Symbol(name=name) if name not in _CONSTANTS and not self._is_variable(name):
+                if name in self._fixed:
+                    raise Mistake(f"{name!r} is fixed, in &default_model; conditions read what is searched", node.line)
                 hint = did_you_mean(name, self._names)
                 raise Mistake(f"{name!r} is no parameter and has no value.{hint}".removesuffix("."), node.line)
         return self._constant(node)
