@@ -386,6 +386,15 @@ def test_several_objectives_have_a_front(tmp_path):
     assert hpo("best", cwd=tmp_path).stdout.count("&default_model") == len(front)
     several = f"{len(front)} trials, no other is better in a and b: hpo best X000"
     assert several in hpo("status", cwd=tmp_path).stdout
+    table = list(csv.DictReader(hpo("aggregate-results", "--output", "-", cwd=tmp_path).stdout.splitlines()))
+    assert [float(row["b"]) for row in table] == [(float(row["x"]) - 2) ** 2 for row in table]
+
+
+def test_the_objective_that_is_no_finite_number_is_named(tmp_path):
+    script = "def run(hyperparams):\n    return {'a': float('nan'), 'b': hyperparams['x']}\n"
+    write(tmp_path, "n_trials = 1\nobjective = a b", script)
+    assert hpo("submit-job", "model.in", cwd=tmp_path).returncode == 1
+    assert trial(tmp_path, "0")["reason"] == "the value is nan ('a'), not a finite number"
 
 
 @pytest.mark.parametrize("size", ["", ", 'size': float('nan')", ", 'size': 10 ** 400", ", 'size': 'big'"])
