@@ -146,6 +146,13 @@ def test_of_rows_the_names_that_vary_are_parameters(project, document):
     assert found["trials"] == [json.loads(row) for row in rows.splitlines()]
 
 
+def test_choices_with_an_order_are_called_ordered(project, hpo, document):
+    project(space="lr = choice(0.1, 0.2, ordered)")
+    (row,) = document()["parameters"]
+    assert (row["kind"], row["ordered"]) == ("categorical", True)
+    assert "lr  ordered  0.1, 0.2" in hpo("check", "model.in")[1]
+
+
 def test_at_most_a_thousand_trials_are_listed(project, document):
     project(space="\n".join(f'{{"lr": {n}}}' for n in range(1234)))
     found = document()
