@@ -139,7 +139,7 @@ def test_every_decision_is_optunas(name, options, theirs, running):
 def test_with_a_report_every_few_steps_next_to_none_of_the_decisions_is_another(name, options, theirs, stride):
     """A report comes to several rungs at once. At which a trial was ended Optuna remembers, and we have to conclude.
 
-    It is up to 1 % of the decisions, where there are many rungs. If all rungs counted it were up to 30 %.
+    It is up to 1 % of the decisions, where there are many rungs. If all rungs counted it were up to a third.
     """
     dice = random.Random(f"{name}/{stride}")
     study = optuna.create_study(study_name="hpo", pruner=theirs())
