@@ -45,11 +45,23 @@ def replace_link(link: Path, target: str) -> None:
 
 def time_in(folder: Path) -> float:
     """The time that the file server gives to what is written into `folder` now (Unix). Raises `OSError`."""
+    return _probe(folder).st_mtime
+
+
+def is_mine(folder: Path) -> bool:
+    """Whether `folder` belongs to this user, by whatever name the file server knows him. Raises `OSError`."""
+    owner = folder.stat().st_uid
+    return owner == os.getuid() or owner == _probe(folder).st_uid
+
+
+def _probe(folder: Path) -> os.stat_result:
+    """What the file server says of a file that is written into `folder` now."""
     probe = folder / f".{secrets.token_hex(6)}"
     probe.touch()
-    now = probe.stat().st_mtime
-    probe.unlink()
-    return now
+    try:
+        return probe.stat()
+    finally:
+        probe.unlink()
 
 
 def sync_folder(folder: Path) -> None:

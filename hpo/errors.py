@@ -51,7 +51,7 @@ class StorageError(RunError):
 
 def cannot_write(place: object, error: OSError) -> StorageError:
     """The sentence for a file or a folder that cannot be written, or made, or replaced."""
-    return StorageError(f"cannot write to {place}: {error.strerror}")
+    return StorageError(f"cannot write to {place}: {error.strerror or error}")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -187,6 +187,13 @@ class Liveness:
         self._since: dict[str, tuple[str, float]] = {}
         self._moved: set[str] = set()  # whose heartbeats this reader has seen move
         self._verdicts = Verdicts(Board(folder.parent / "scheduler"), Incarnation.here())
+
+    def meet(self, workers: Iterable[str]) -> None:
+        """Get to know several workers at once, which costs less than one after the other."""
+        found = {worker: read(self._folder, worker) for worker in workers if worker and worker not in self._identities}
+        new = {worker: identity for worker, identity in found.items() if identity is not None}
+        self._identities |= new
+        self._verdicts.meet(worker for worker, identity in new.items() if identity.job is not None)
 
     def of(self, worker: str) -> Vitality:
         """Judge one worker; an empty or unknown name counts as alive."""

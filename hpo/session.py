@@ -138,6 +138,8 @@ def resume(
     limits: other values of n_trials and max_hours, which hold from now on, unless the search was over and stays so.
     """
     limits = limits or {}
+    if slurm.ids(experiment):
+        slurm.refuse_strangers(experiment)  # before anything is changed
     if retry_failed:
         experiment.request_retry(View(experiment).failed_attempts())
     view = View(experiment)

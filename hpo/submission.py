@@ -53,7 +53,7 @@ class Submission:
 
 def _refuse_for_a_single_run(manner: Manner) -> None:
     """Raises `UsageError` for what only a search has."""
-    options = [f"--{name}" for name in ("detach", "wait", "parsable") if getattr(manner, name)]
+    options = [f"--{name}" for name in ("detach", "parsable") if getattr(manner, name)]
     if options:
         raise UsageError(
             f"this is a single run (run_workflow = 0), which stays here: leave out {' and '.join(options)}"

@@ -367,7 +367,7 @@ def test_a_dry_run_makes_nothing(tmp_path):
     assert not (tmp_path / "experiments").exists()
 
 
-@pytest.mark.parametrize("option", ["--detach", "--wait", "--parsable"])
+@pytest.mark.parametrize("option", ["--detach", "--parsable"])
 def test_a_single_run_refuses_what_only_a_search_has(tmp_path, option):
     write_input(tmp_path, SQUARE, "x = [1, 2]", control="  run_workflow = 0", defaults="  x = 5")
     done = hpo("submit-job", "model.in", option, cwd=tmp_path)

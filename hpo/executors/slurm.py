@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import pwd
 import sys
 import time
@@ -13,9 +12,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from hpo import liveness
+from hpo.disk import is_mine
 from hpo.errors import SchedulerError, StorageError, UsageError
 from hpo.executors.base import MakeWorker
 from hpo.experiment import Experiment
+from hpo.liveness import Vitality
 from hpo.slurm import jobs, limits, request, script
 from hpo.slurm.board import Board
 from hpo.slurm.limits import Cluster
@@ -41,7 +42,7 @@ class SlurmExecutor:
 
         Raises `SchedulerError` when sbatch refuses or squeue does not answer, `UsageError` in another user's folder.
         """
-        _refuse_strangers(experiment)
+        refuse_strangers(experiment)
         self._experiment = experiment
         cluster = limits.read()
         with _alone(experiment.folder):
@@ -109,10 +110,10 @@ def _staying(experiment: Experiment) -> set[str]:
     return {task.name for task in tasks if task.state != "COMPLETING" or task.restarts > begun.get(task.name, 0)}
 
 
-def _refuse_strangers(experiment: Experiment) -> None:
+def refuse_strangers(experiment: Experiment) -> None:
     """Raises `UsageError` for who is not the folder's owner: workers ask squeue for the jobs of that user alone."""
-    number = experiment.folder.stat().st_uid
-    if number != os.getuid():
+    if not is_mine(experiment.folder):
+        number = experiment.folder.stat().st_uid
         owner = str(number)
         with contextlib.suppress(KeyError):
             owner = pwd.getpwuid(number).pw_name
@@ -163,9 +164,14 @@ def _by_hand(experiment: Experiment) -> Sequence[str]:
     """The numbers of jobs that somebody submitted by hand (sbatch submit.sbatch), as far as their workers are there."""
     recorded = jobs.recorded(experiment.folder)
     clusters, ended = {job.cluster for job in recorded}, experiment.ledger().ended
-    workers = liveness.identities(experiment.workers)
-    there = (each for name, each in workers.items() if each.is_task and each.cluster in clusters and name not in ended)
-    return sorted({each.job_task.partition("_")[0] for each in there} - {job.id for job in recorded})
+    found: set[str] = set()
+    judge = liveness.Liveness(experiment.workers, kill=False)
+    for name, each in liveness.identities(experiment.workers).items():
+        number = each.job_task.partition("_")[0]
+        ours = not each.is_task or number in found or number in {job.id for job in recorded}
+        if not ours and each.cluster in clusters and name not in ended and judge.of(name) is not Vitality.DEAD:
+            found.add(number)
+    return sorted(found)
 
 
 @contextlib.contextmanager

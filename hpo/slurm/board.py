@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hpo.disk import time_in
+from hpo.disk import is_mine, time_in
 from hpo.errors import SchedulerError
 from hpo.slurm import commands, queue
 from hpo.slurm.queue import Queue, Task
@@ -101,14 +101,18 @@ class Board:
 
         For what users do, not for who looks. Raises `SchedulerError` when there is no answer that was begun after this.
         """
-        known = self.last_question()
-        self._put(known + 1, self._squeue)
-        end = self._clock() + commands.PATIENCE
-        while max(self._numbers("answer"), default=0) <= known and self._last() > known and self._clock() < end:
-            time.sleep(0.1)
-        self._read()
-        if self._answer is None or self._answer.number <= known:
-            raise SchedulerError(self.trouble or "squeue has not answered")
+        for _ in range(2):  # what somebody has just begun to ask may be of sacct
+            known = self.last_question()
+            self._put(known + 1, self._squeue)
+            end = self._clock() + commands.PATIENCE
+            while max(self._numbers("answer"), default=0) <= known and self._last() > known and self._clock() < end:
+                time.sleep(0.1)
+            self._read()
+            if self._answer is not None and self._answer.number > known:
+                return
+            if self.trouble:
+                break
+        raise SchedulerError(self.trouble or "squeue has not answered")
 
     def instead(self, question: Callable[[], None]) -> None:
         """Ask something else in the place of squeue's next question, if that is due. What it finds it keeps itself.
@@ -150,7 +154,9 @@ class Board:
 
     def _may_ask(self) -> bool:
         """Whether squeue would show this user the jobs: they are those of the folder's owner."""
-        return self._folder.parent.stat().st_uid == os.getuid()
+        with contextlib.suppress(OSError):
+            return is_mine(self._folder.parent)
+        return False
 
     def _squeue(self) -> dict[str, Any]:
         said = self._ask()

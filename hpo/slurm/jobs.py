@@ -56,6 +56,7 @@ def submit(folder: Path, array: Array, after: str = "") -> Job:
 
     after: the number of a job that must have ended before.
     """
+    here = cluster_name()
     try:
         answer = commands.ask(*command(folder, array, after), patience=commands.PATIENCE_TO_SUBMIT)
     except SchedulerError as error:
@@ -64,7 +65,7 @@ def submit(folder: Path, array: Array, after: str = "") -> Job:
     if not number.isdigit():
         raise SchedulerError(f"sbatch did not print the number of a job, but {answer.strip()[:100]!r}")
     try:
-        return _record(folder, array, number, cluster or cluster_name())
+        return _record(folder, array, number, cluster or here)
     except OSError as error:
         raise _cancelled_unrecorded(folder, number, error) from error
 

@@ -9,7 +9,7 @@ nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hpo.errors import SchedulerError
@@ -27,13 +27,18 @@ class Verdicts:
         self._here = here
         self._known: dict[str, int] = {}
 
+    def meet(self, workers: Iterable[str]) -> None:
+        """Take note of workers whose records have been read: only a question that is asked later can tell of them."""
+        new = [worker for worker in workers if worker not in self._known]
+        if new:
+            self._known.update(dict.fromkeys(new, self._board.last_question()))
+
     def lives(self, worker: str, job: Incarnation) -> bool | None:
         """True: its job runs. False: it is over, for ever. None: not known yet, ask again."""
         if self.superseded(job):
             return False
-        known = self._known.get(worker)
-        if known is None:
-            known = self._known[worker] = self._board.last_question()
+        self.meet([worker])
+        known = self._known[worker]
         answer = self._board.answer()
         if answer is None or answer.cluster != job.cluster:
             return None

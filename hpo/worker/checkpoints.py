@@ -15,11 +15,16 @@ class Checkpoints:
         self._began = time.time()
         self._clock = time.monotonic()
         self._first: float | None = None
-        self._before = set(self._files())
+        self._before = set(files(folder))
+
+    @property
+    def before(self) -> bool:
+        """Whether there were files already."""
+        return bool(self._before)
 
     def new(self) -> bool:
         """Whether there is a file that was not there before."""
-        return not self._before.issuperset(self._files())
+        return not self._before.issuperset(files(self._folder))
 
     def look(self) -> None:
         """Note when the first new file is there; call it every few seconds while the attempt runs.
@@ -33,14 +38,16 @@ class Checkpoints:
         """Seconds until the first new file was seen, else what their times tell of one; 0 without any."""
         if self._first is not None:
             return self._first
-        times = sorted(time for name, time in self._files() if (name, time) not in self._before)
+        times = sorted(time for name, time in files(self._folder) if (name, time) not in self._before)
         if not times:
             return 0.0
         return max(0.0, times[-1] - (times[-2] if len(times) > 1 else self._began))
 
-    def _files(self) -> list[tuple[str, float]]:
-        try:
-            with os.scandir(self._folder) as entries:
-                return [(each.name, each.stat().st_mtime) for each in entries if not each.name.startswith(".")]
-        except OSError:  # no such folder: nothing was saved; or a file that its writer removed meanwhile
-            return []
+
+def files(folder: Path) -> list[tuple[str, float]]:
+    """What was saved in a checkpoint folder, with its times."""
+    try:
+        with os.scandir(folder) as entries:
+            return [(each.name, each.stat().st_mtime) for each in entries if not each.name.startswith(".")]
+    except OSError:  # no such folder: nothing was saved; or a file that its writer removed meanwhile
+        return []

@@ -94,6 +94,7 @@ class Leftovers:
     def take(self) -> Claimed | None:
         """Claim the next attempt of a trial whose last one is over; commit what only wants committing."""
         self.undecided = False
+        self._liveness.meet(record.owner for record in self._open.values())
         for number in list(self._open):
             record = self._open[number]
             if not self._is_free(record):
@@ -186,6 +187,7 @@ def trials_wait(experiment: Experiment, only: int | None) -> bool:
     if any(not record.last or record.owner in ledger.ended or _is_given_up(record, attempts) for record in uncommitted):
         return True
     judge = liveness.Liveness(experiment.workers, kill=False)
+    judge.meet(record.owner for record in uncommitted)
     return any(judge.of(record.owner) is not Vitality.ALIVE for record in uncommitted)
 
 

@@ -26,7 +26,7 @@ from hpo.trial import Attempt, Failure, Result
 from hpo.worker.alike import AlikeFailures
 from hpo.worker.attempts import RERUN, continued, prepare, write_result
 from hpo.worker.bounds import Bounds, Ended
-from hpo.worker.checkpoints import Checkpoints
+from hpo.worker.checkpoints import Checkpoints, files
 from hpo.worker.deadline import Deadline
 from hpo.worker.history import History
 from hpo.worker.judge import Judge
@@ -148,8 +148,9 @@ class Worker:
 
     def _handle(self, claimed: Claimed) -> None:
         """Run one claimed attempt and record how it ended."""
+        params = self._propose(claimed)
         with writing(self._experiment.folder):
-            attempt = self._prepare(claimed, self._propose(claimed))
+            attempt = self._prepare(claimed, params)
         began = time.monotonic()
         checkpoints = Checkpoints(Path(attempt.env["HPO_CHECKPOINT_DIR"]))
         watch = WorkerWatch(self._experiment, self._journal, self._bounds, claimed, self._judge(claimed), checkpoints)
@@ -161,7 +162,9 @@ class Worker:
         seconds = time.monotonic() - began
         self._bounds.deadline.note(checkpoints.needed() or seconds)
         whole_job = result.paused and watch.out_of_time and not self._begun
-        if whole_job and (why := _in_vain(checkpoints, earlier, watch.steps)):
+        folders = filter(None, attempt.env["HPO_RESTORE_FROM"].split(os.pathsep))
+        saved = checkpoints.before or any(files(Path(folder)) for folder in folders)
+        if whole_job and (why := _in_vain(checkpoints, earlier if saved else (), watch.steps)):
             failure = Failure("walltime", f"it had {seconds:.0f} s, a whole job, and {why}")
             result = Result(failure=failure, notes=result.notes)
         self._begun = True
@@ -265,8 +268,8 @@ class Worker:
 def _in_vain(checkpoints: Checkpoints, earlier: Sequence[int], steps: Sequence[int]) -> str:
     """Why another job would bring a trial no farther than this one, which is over; "" when it may.
 
-    earlier, steps: what earlier attempts reported, and what this one did. A script that never reads what it saves
-    begins with the first step again and again.
+    earlier, steps: what earlier attempts reported, if they left checkpoints, and what this one did. A script that never
+    reads what it saves begins with the first step again and again.
     """
     if not checkpoints.new():
         return "left no checkpoint"

@@ -6,6 +6,7 @@ each trial has a task of its own (``array = trials``), and otherwise without mea
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -36,7 +37,7 @@ TRY_EVERY = 30.0
 #: What scontrol says where a job cannot be queued again at all. Any other failure says nothing, or that it was done.
 _NEVER = ("disabled", "denied", "not permitted", "not supported", "batch job", "invalid job id")
 #: Of sbatch's failures those after which nobody knows whether the job was taken.
-_UNCERTAIN = re.compile("^sbatch.*(timed out|did not answer)", re.S)
+_UNCERTAIN = re.compile("^sbatch.*(timed out|did not answer|did not print)|may still run", re.S)
 #: The signals by which a scheduler, or a user, ends a job.
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: How a worker of a crew tells by its exit status why it ended, where that decides what becomes of the job.
@@ -99,12 +100,19 @@ class Task:
         """
         if ended is Ended.WALLTIME:
             self._go_on("too little of its walltime is left for another trial")
-        elif ended is Ended.TERMINATED and self.experiment.stop() is None:
+        elif ended is Ended.TERMINATED and not self._stopped():
             told = verdict.termination(self.here)
             if told.reason:
-                liveness.leave_reason(self.experiment.workers, self.here, told.reason)
+                with contextlib.suppress(OSError):
+                    liveness.leave_reason(self.experiment.workers, self.here, told.reason)
             if told.reason and not told.again:
                 self._go_on(LOST[told.reason])
+
+    def _stopped(self) -> bool:
+        """Whether somebody asked the search to stop, as far as the folder can be read now."""
+        with contextlib.suppress(OSError):
+            return self.experiment.stop() is not None
+        return False
 
     def _go_on(self, why: str) -> None:
         """Have Slurm run this job again, if trials wait for it: requeued, or where that is refused, as a new job.
@@ -117,17 +125,17 @@ class Task:
         told = False
         while True:
             try:
-                if not self._trials_wait() or self._came_back():
-                    return
-                print(f"{why}, and trials are left: {self._queued_again()}", flush=True)
-                return
+                how = self._queued_again() if self._trials_wait() and not self._came_back() else ""
+                break
             except (SchedulerError, OSError) as error:
                 if _UNCERTAIN.search(str(error)):
                     raise  # the job may be there: better one too few than one too many
                 if not told:
-                    print(f"{why}, and trials are left; asked again until Slurm queues the job: {error}", flush=True)
+                    _log(f"{why}, and trials are left; asked again until Slurm queues the job: {error}")
                 told = True
             time.sleep(TRY_EVERY)
+        if how:
+            _log(f"{why}, and trials are left: {how}")
 
     def _queued_again(self) -> str:
         """Have this job queued again, or submit one in its place; how it goes on.
@@ -156,6 +164,12 @@ class Task:
     def _array(self) -> Array:
         index = int(self.here.task.partition("_")[2] or 0)
         return Array((index,), 0 if self.only is None else self.only - index)
+
+
+def _log(text: str) -> None:
+    """Tell it to whoever reads the job's output, which is on the disk that may stumble."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 def _status(status: int) -> int:

@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,13 @@ def long(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Iterator[Fo
     end_jobs(folder)
 
 
+def has_just_begun(folder: Folder, node: str) -> bool:
+    """Whether a worker on that node has begun a trial within the last two seconds."""
+    there = {start.id for start in folder.starts() if start.node == node}
+    attempts = [each for record in folder.experiment.ledger().trials.values() for each in record.attempts.values()]
+    return any(each.worker in there and each.started and time.time() - each.started < 2 for each in attempts)
+
+
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory: pytest.TempPathFactory, long: Folder) -> Iterator[Folder]:
     """An experiment on three nodes. One loses its power; of another the slurmd dies, while its old processes go on."""
@@ -97,7 +105,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory, long: Folder) -> Iterator[
     control = "  nworkers = 3\n  cpus_per_task = 5\n  custom_sbatch_args = --exclude=node1"
     folder.write(LEAKY, points(30), control, leaky(4))
     folder.submit()
-    support.wait_for(lambda: len(tasks_of(folder)) == 3)
+    support.wait_for(lambda: len(tasks_of(folder)) == 3 and has_just_begun(folder, "node4"))
     run(str(CLUSTER / "crash"), "node4")
     run(str(CLUSTER / "crash"), "node3", "slurmd")
     yield folder
