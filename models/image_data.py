@@ -42,6 +42,16 @@ TORCHVISION_NAMES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 NAMES = ("digits", *TORCHVISION_NAMES, "cifar10", "fake")
 #: Modes of pictures with 16 bits for a shade.
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
+#: EXIF's Orientation -> what undoes it.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 DECODING = 2  # raised whenever pictures are decoded to other pixels than before: what was kept is then made anew
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
@@ -130,10 +140,11 @@ def _decoded(files: list[Path], size: int, channels: int, skip_damaged: bool) ->
         path = files[number]
         try:
             with Image.open(path) as picture:
-                ImageOps.exif_transpose(picture, in_place=True)
+                turn = _turn(picture)
                 if picture.mode in ("I", "F") and picture.format != "PNG":
                     return f"{path} (32 bits for a shade, of which nothing tells what is white)"
-                fitted = ImageOps.fit(_bytes(picture).convert("L" if channels == 1 else "RGB"), (size, size))
+                upright = _bytes(picture) if turn is None else _bytes(picture).transpose(turn)
+                fitted = ImageOps.fit(upright.convert("L" if channels == 1 else "RGB"), (size, size))
         except Image.DecompressionBombError:
             return f"{path} (more pixels than Pillow takes for a picture)"
         except (OSError, SyntaxError, ValueError, struct.error):  # what Pillow raises for damaged files
@@ -153,6 +164,14 @@ def _decoded(files: list[Path], size: int, channels: int, skip_damaged: bool) ->
     for place, number in enumerate(whole if damaged else ()):
         pictures[place] = pictures[number]  # in place: a second array may not fit beside the first
     return pictures[: len(whole)]
+
+
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """How a photograph is to be turned to stand upright; None for no turn, and where its tags cannot be read."""
+    try:
+        return _TURNS.get(picture.getexif().get(0x0112))
+    except Exception:  # whatever Pillow raises for strange tags: the picture is whole
+        return None
 
 
 def _bytes(picture: Image.Image) -> Image.Image:

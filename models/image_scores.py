@@ -83,7 +83,7 @@ class Yardstick:
         self._reference = features[:, self._alive]
         self._variance = median_variance(self._reference)
         if not self._variance > 0:  # nor is it when no feature is alive
-            raise ValueError("the real images are all alike, so that nothing can be compared with them")
+            raise ValueError("the real images are nearly all alike, so that nothing can be compared with them")
         self._within = within(self._reference, self._variance)
 
     @torch.no_grad()

@@ -169,8 +169,6 @@ class Data:
     def __init__(self, settings: Settings, device: torch.device) -> None:
         images = image_data.load(settings.dataset, settings.data_folder)
         train, held_out = image_data.hold_out(images.train, settings.validation)
-        if len(train) < settings.batch_size:
-            raise ValueError(f"batch_size = {settings.batch_size} is more than the {len(train)} training images")
         self.train, self.test = train.to(device), images.test.to(device)
         self.validation = held_out.to(device) if len(held_out) else self.test
         self.white = images.white
@@ -275,6 +273,8 @@ def run(hyperparams: Mapping[str, Any]) -> float | dict[str, float]:
     training.seed_everything(settings.rng_seed if settings.seed is None else settings.seed)
     device = pick_device(settings.device)
     data = Data(settings, device)
+    if len(data.train) < settings.batch_size:
+        raise ValueError(f"batch_size = {settings.batch_size} is more than the {len(data.train)} training images")
     model = build(settings, math.prod(data.shape)).to(device)
     loss = fit(model, data, settings)
     save_pictures(model, data, folder)

@@ -435,7 +435,7 @@ def test_what_does_not_fit_is_counted_aloud_with_its_names(tmp_path):
         "nan,f,f,1.0,5,a\n"
     )
     write(tmp_path, "n_trials = 2\nwarm_start = old.csv\nsampler = tpe")
-    reasons = "x (2), result 'nan' (1), n, which they do not have (1)"
+    reasons = "x (2), result = 'nan', which is no finite number (1), n, which they do not have (1)"
     said = f"model.in:7: 2 of 5 completed trials of old.csv inform the search; 3 do not fit it, by {reasons}"
     assert said in submit(tmp_path)
 

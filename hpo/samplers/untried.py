@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
 from hpo.samplers.base import Proposal, found
 from hpo.samplers.units import count, place, value_at
-from hpo.space import Domain, ParameterSpace
+from hpo.space import Domain, ParameterSpace, SpaceError
 from hpo.told import FOUND
 
 #: So many points are drawn to find one that no trial has had.
@@ -42,7 +43,13 @@ def _drawn(space: ParameterSpace, near: Mapping[str, Any], dice: random.Random) 
             drawn = label not in near or dice.random() < share
             return place(domain, dice.random()) if drawn else near[label]
 
-        yield found(space, change)
+        yield from _found(space, change)
+
+
+def _found(space: ParameterSpace, ask: Callable[[str, Domain], Any]) -> Iterator[Proposal]:
+    """The point, if it is one: a transformation may be infinite at an edge."""
+    with contextlib.suppress(SpaceError):
+        yield found(space, ask)
 
 
 def _listed(space: ParameterSpace, dice: random.Random) -> Iterator[Proposal]:
@@ -61,7 +68,8 @@ def _listed(space: ParameterSpace, dice: random.Random) -> Iterator[Proposal]:
             numbers.append(number)
             return value_at(domain, (first[label] + steps[len(numbers) - 1]) % number)
 
-        yield found(space, step)
+        yield from _found(space, step)
+        del steps[len(numbers) :]  # where there is no such point nothing behind it was asked for
         while steps and steps[-1] + 1 == numbers[len(steps) - 1]:
             steps.pop()
         if not steps:

@@ -169,7 +169,7 @@ def _from_table(
                     continue
                 if None in values:
                     broken = wanted[values.index(None)]
-                    unread[f"{broken} {row[broken] or ''!r}"] += 1
+                    unread[f"{broken} = {row[broken] or ''!r}, which is no finite number"] += 1
                 else:
                     cells = {name: row[name] for name in columns if name not in (*wanted, "dirname", "id", state)}
                     params = {name: _cell(cell, texts.get(name, frozenset())) for name, cell in cells.items() if cell}

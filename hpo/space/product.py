@@ -87,7 +87,8 @@ class ParameterSpace:
         try:
             above = ParameterSpace([_bounded(p) for p in read])
             size = above.size() or 0
-            few = range(size) if size <= MAX_TRIED else random.Random(0).sample(range(size), MAX_TRIED)  # noqa: S311
+            dice = random.Random(0)  # noqa: S311
+            few = range(size) if size <= MAX_TRIED else (dice.randrange(size) for _ in range(MAX_TRIED))
             for number in few:
                 expressions.holds(parameter.condition, {**absent, **above.point(number)})
         except ExpressionError as error:

@@ -32,7 +32,8 @@ _TRAILER = struct.Struct("<4sQI")  # magic, bytes before it, their CRC-32; torch
 _MAGIC = b"hpoC"
 _ZIP = b"PK"  # how a file of torch.save begins
 
-_written: list[Path] = []  # in the folder of the trial that this process works on, oldest first
+_own: Path | None = None  # the folder of the trial that this process works on
+_written: list[Path] = []  # there, oldest first
 _last_save = time.monotonic()
 
 
@@ -112,10 +113,11 @@ def _age_and_step(path: Path) -> tuple[int, int]:
 
 def _forget_other_trials(own: Path) -> None:
     """With ``isolation = none`` a process runs one trial after the other: what the ones before left is theirs."""
-    global _last_save
-    if _written and _written[-1].parent != own:
+    global _own, _last_save
+    if _own is not None and _own != own:
         _written.clear()
         _last_save = time.monotonic()
+    _own = own
 
 
 def _forget_all_but(keep: int, newest: Path) -> None:

@@ -55,5 +55,5 @@ def set_state(state: dict[str, Any]) -> None:
 
 def _devices(torch: Any) -> list[int]:
     """The CUDA devices that this process sees, the current one first."""
-    count = torch.cuda.device_count()
-    return sorted(range(count), key=lambda n: n != torch.cuda.current_device()) if count else []
+    current = torch.cuda.current_device() if torch.cuda.is_initialized() else 0  # to ask would begin to use the GPU
+    return sorted(range(torch.cuda.device_count()), key=lambda n: n != current)

@@ -11,7 +11,7 @@ from typing import Any
 from hpo.errors import Complaints, did_you_mean
 from hpo.inputfile.default_model import decode
 from hpo.space import Integer, Parameter, ParameterSpace, Real, Space, SpaceError, Vector
-from hpo.space.expressions import ExpressionError, names_in
+from hpo.space.expressions import Expression, ExpressionError, evaluate, names_in
 from hpo.space.parameters import unique
 from hpo.space.product import MAX_READ
 
@@ -150,11 +150,22 @@ class Builder:
             self.source.error(str(error))
             return None
 
+    def _check_constant(self, name: str, condition: Expression) -> None:
+        """A variable of R may switch a parameter on or off; anything but true and false is a slip of the pen."""
+        line = self.source.lines[name]
+        message = f"{name!r}: its condition reads no parameter"
+        match evaluate(condition, {}):
+            case True:
+                self.source.warn(f"{message}, so that it always holds", line)
+            case False:  # the parameter is said to be in no trial
+                pass
+            case _:
+                self.fail(f"{message}; write as in: optimizer == 'sgd'", line)
+
     def _check_condition(self, parameter: Parameter) -> None:
         names = list(names_in(parameter.condition))
         if parameter.condition is not None and not names:
-            message = f"{parameter.name!r}: its condition reads no parameter, so that it always or never holds"
-            self.fail(f"{message}; write as in: optimizer == 'sgd'", self.source.lines[parameter.name])
+            self._check_constant(parameter.name, parameter.condition)
         for name in names:
             if name not in self.parameters and not self._mistakes:
                 hint = did_you_mean(name, self.parameters)
