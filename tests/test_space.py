@@ -141,6 +141,15 @@ def test_conditions_on_ranges_are_tried_at_their_bounds() -> None:
     assert list(ParameterSpace([*ranges, *texts, *numbers]).condition_faults()) == ["lr_", "count_", "shape_"]
 
 
+def test_conditions_that_read_more_than_a_machine_s_numbers_are_tried_all_the_same() -> None:
+    many = [Categorical(f"n{n}", list(range(1000))) for n in range(7)]
+    total: Any = Name("n0")
+    for one in many[1:]:
+        total = Call("+", (total, Name(one.name)))
+    space = ParameterSpace([*many, Constant("a", 1, condition=Call(">", (total, 5)))])
+    assert (space.condition_faults(), space.never()) == ({}, [])
+
+
 def test_conditions_that_read_too_much_are_an_error_not_an_endless_count() -> None:
     late = Call(">", (Call("+", (Name("a"), Name("b"))), 5))
     space = ParameterSpace([Integer("a", 1, 10**6), Integer("b", 1, 10**6), Integer("c", 1, 2, condition=late)])

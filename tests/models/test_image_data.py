@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 import image_data
 
@@ -283,6 +283,16 @@ def test_photographs_stand_upright(pictures: Path) -> None:
     photograph.save(pictures / "photograph.png", exif=note)
     upright = image_data.load_folder(pictures, 16, 1).train[0, 0]
     assert (upright[:, 8:] == 255).all() and (upright[:, :8] == 0).all()
+
+
+@pytest.mark.parametrize("orientation", range(9))
+def test_photographs_are_turned_as_pillow_turns_them(orientation: int) -> None:
+    photograph = Image.frombytes("L", (3, 2), bytes(range(6)))
+    photograph.getexif()[0x0112] = orientation
+    turn = image_data._turn(photograph)
+    turned = photograph if turn is None else photograph.transpose(turn)
+    upright = ImageOps.exif_transpose(photograph)
+    assert (turned.size, turned.tobytes()) == (upright.size, upright.tobytes())
 
 
 def test_where_nothing_can_be_kept_a_sentence_says_so_and_what_is_there_is_read(

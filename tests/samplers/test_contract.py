@@ -236,6 +236,14 @@ def test_no_point_is_left_out_because_it_is_rare(label: str):
     assert len(had) == size
 
 
+def test_points_at_an_infinite_edge_are_passed_over():
+    rounded = Call("floor", (Call("sqrt", (Call("-", (Call("log", (Name("x"),)),)),)),))
+    space = ParameterSpace([Real("x", 0, 1, transform=rounded)])
+    tried = samplers.create("random", space, {}, 1).propose((), 0)
+    had = {key({"x": value}) for value in range(20)} | {key({"x": float(value)}) for value in range(20)}
+    assert untried(space, tried, had, random.Random(0)) == tried  # there is no other
+
+
 def test_points_are_told_apart_by_what_the_model_gets():
     search = Searching("tpe", RARE["several values give one point"], sphere)
     assert {params["x"] for params in search.run(20)} == set(range(1, 21))
