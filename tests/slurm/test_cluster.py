@@ -204,7 +204,7 @@ def test_requeued_cancelled_preempted_and_the_controller_restarted(folder: Folde
     folder.write(LEAKY, points(12), control, leaky(1, gated=4))
     job = folder.submit()
     cancelled, other, last = (f"{job}_{index}" for index in range(3))
-    support.wait_for(lambda: len(tasks_of(folder)) == 3)
+    support.wait_for(lambda: folder.begun() == 7)  # each of the three has one that waits at the gate
     run("scontrol", "requeue", last)
     run("scancel", cancelled)
     support.wait_for(lambda: folder.paused() == 2)
