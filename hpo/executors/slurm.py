@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from hpo import liveness
 from hpo.disk import is_mine
-from hpo.errors import SchedulerError, StorageError, UsageError
+from hpo.errors import SchedulerError, UsageError, writing
 from hpo.executors.base import MakeWorker
 from hpo.experiment import Experiment
 from hpo.liveness import Vitality
@@ -177,11 +177,9 @@ def _by_hand(experiment: Experiment) -> Sequence[str]:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One at a time: two who resume at once would both find workers wanting. Where nothing can be locked, they do."""
-    try:
+    with writing(folder):
         (folder / "jobs").mkdir(exist_ok=True)
         file = (folder / "jobs" / ".submitting").open("w")
-    except OSError as error:
-        raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
     with file:
         with contextlib.suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -189,9 +187,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _write(folder: Path, text: str) -> None:
-    try:
+    with writing(folder):
         beside = folder / ".submit.sbatch"
         beside.write_text(text)
         beside.rename(folder / "submit.sbatch")
-    except OSError as error:
-        raise StorageError(f"cannot write to {folder}: {error.strerror}") from error

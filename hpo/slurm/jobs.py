@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from hpo.errors import SchedulerError, StorageError
+from hpo.errors import SchedulerError, StorageError, cannot_write
 from hpo.slurm import commands
 from hpo.slurm.board import ASK_EVERY, Answer, Board
 from hpo.slurm.ends import Ends, ask_sacct
@@ -91,7 +91,7 @@ def _cancelled_unrecorded(folder: Path, number: str, error: OSError) -> StorageE
         became = "was cancelled"
     except SchedulerError:
         became = f"may still run: 'scancel {number}' ends it"
-    return StorageError(f"cannot write to {folder}: {error.strerror}; job {number}, which is not noted there, {became}")
+    return StorageError(f"{cannot_write(folder, error)}; job {number}, which is not noted there, {became}")
 
 
 def command(folder: Path, array: Array, after: str = "") -> list[str]:

@@ -162,9 +162,7 @@ class Worker:
         seconds = time.monotonic() - began
         self._bounds.deadline.note(checkpoints.needed() or seconds)
         whole_job = result.paused and watch.out_of_time and not self._begun
-        folders = filter(None, attempt.env["HPO_RESTORE_FROM"].split(os.pathsep))
-        saved = checkpoints.before or any(files(Path(folder)) for folder in folders)
-        if whole_job and (why := _in_vain(checkpoints, earlier if saved else (), watch.steps)):
+        if whole_job and (why := _in_vain(attempt, checkpoints, earlier, watch.steps)):
             failure = Failure("walltime", f"it had {seconds:.0f} s, a whole job, and {why}")
             result = Result(failure=failure, notes=result.notes)
         self._begun = True
@@ -265,15 +263,17 @@ class Worker:
         return claimed.record.deaths + 1 < int(self._keywords["max_attempts"])
 
 
-def _in_vain(checkpoints: Checkpoints, earlier: Sequence[int], steps: Sequence[int]) -> str:
+def _in_vain(attempt: Attempt, checkpoints: Checkpoints, earlier: Sequence[int], steps: Sequence[int]) -> str:
     """Why another job would bring a trial no farther than this one, which is over; "" when it may.
 
-    earlier, steps: what earlier attempts reported, if they left checkpoints, and what this one did. A script that never
-    reads what it saves begins with the first step again and again.
+    earlier, steps: what earlier attempts reported, and what this one did. A script that never reads what it saves
+    begins with the first step again and again; one for which nothing was saved has to.
     """
     if not checkpoints.new():
         return "left no checkpoint"
-    if earlier and steps and min(steps) <= min(earlier) and max(steps) <= max(earlier):
+    folders = filter(None, attempt.env["HPO_RESTORE_FROM"].split(os.pathsep))
+    saved = checkpoints.before or any(files(Path(folder)) for folder in folders)
+    if saved and earlier and steps and min(steps) <= min(earlier) and max(steps) <= max(earlier):
         return f"came to step {max(steps)} after {max(earlier)} in an earlier one: it began anew, not from a checkpoint"
     return ""
 
