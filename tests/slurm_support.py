@@ -141,11 +141,13 @@ class Folder:
         return len(self.experiment.ledger().trials)
 
     def wait_told(self, *words: str) -> None:
-        """Wait until `hpo show` has each of these as the outcome of an attempt, or as why it was paused."""
+        """Wait until the outcomes of the attempts, and why they were paused, have each of these among them."""
         support.wait_for(lambda: set(words) <= self._told())
 
     def _told(self) -> set[str]:
-        attempts = [each for number in range(self.experiment.budget) for each in self.trial(number)["attempts"]]
+        self.hpo("status")  # which judges the workers, and notes why they were lost
+        view = View(self.experiment)
+        attempts = [each for number in range(self.experiment.budget) for each in view.trial(number)["attempts"]]
         return {attempt[field] for attempt in attempts for field in ("outcome", "why")}
 
     def paused(self) -> int:
