@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import IO
 
-from hpo.errors import StorageError, UsageError
+from hpo.errors import UsageError, writing
 from hpo.grid_expression import Axis, GridError, parse_axis
 from hpo.space import default_id
 
@@ -109,12 +109,11 @@ def _write(axes: Sequence[Axis], path: Path) -> Path | None:
         raise UsageError(f"the folder {path.parent} does not exist")
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("w", encoding="utf-8") as file:
-            _write_rows(axes, file)
-        kept = _set_aside(path, beside)
-        beside.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}") from None
+        with writing(path):
+            with beside.open("w", encoding="utf-8") as file:
+                _write_rows(axes, file)
+            kept = _set_aside(path, beside)
+            beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
     return kept

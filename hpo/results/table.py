@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from hpo.errors import StorageError, UsageError
+from hpo.errors import UsageError, writing
 from hpo.experiment import find
 from hpo.results.view import Row, View
 from hpo.trial import State
@@ -30,11 +30,8 @@ def aggregate(experiment: str | None, form: str | None, output: str) -> int:
     if output == "-":
         write(rows, sys.stdout, form, sign, others)
         return 0
-    try:
-        with Path(output).open("w", newline="") as file:
-            write(rows, file, form, sign, others)
-    except OSError as error:
-        raise StorageError(f"cannot write {output}: {error.strerror}") from error
+    with writing(Path(output)), Path(output).open("w", newline="") as file:
+        write(rows, file, form, sign, others)
     print(f"{output}: {len(rows)} trials", file=sys.stderr)
     return 0
 
