@@ -288,15 +288,20 @@ def _end_idle_jobs(experiment: Experiment) -> int:
 def _detach(experiment: Experiment, executor_name: str, manner: Manner, workers: int) -> int:
     """Start the workers, leave them behind, and say how to follow them."""
     executor = executors.create(executor_name, Worker, detach=True)
-    before = len(os.listdir(experiment.workers))
+    before = _recorded(experiment)
     executor.start(experiment, workers)
     end = time.monotonic() + BEGIN_PATIENCE  # who looks at the status next shall see a search that runs
-    while executor.alive() and len(os.listdir(experiment.workers)) == before and time.monotonic() < end:
+    while executor.alive() and _recorded(experiment) == before and time.monotonic() < end:
         time.sleep(0.02)
     if not manner.parsable:
         print(f"{experiment.name} runs in the background: {experiment.folder}")
         _tell_how_to_follow(experiment)
     return 0
+
+
+def _recorded(experiment: Experiment) -> int:
+    """How many workers have left their record, which is not there before it is on the disk."""
+    return sum("." not in name for name in os.listdir(experiment.workers))
 
 
 def worker_count(experiment: Experiment) -> int:

@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from hpo.experiment import Experiment
+from hpo.results.view import View
+
 COMMAND = [sys.executable, "-P", "-m", "hpo.cli"]
 
 #: A script of the recommended form, without any import.
@@ -109,6 +112,15 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+def wait_for_no_worker(folder: Path) -> None:
+    """Return when none of the last experiment's workers lives.
+
+    The kernel kills them with who started them, but one that waits for the disk only when the disk has answered.
+    """
+    experiment = Experiment(folder / "experiments" / "last")
+    wait_for(lambda: all(worker["state"] != "alive" for worker in View(experiment).workers()))
 
 
 def processes_with(text: str) -> list[int]:

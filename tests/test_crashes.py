@@ -13,7 +13,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support import GATED, hpo, open_gate, processes_with, start_hpo, status, wait_for, write_input
+from support import (
+    GATED,
+    hpo,
+    open_gate,
+    processes_with,
+    start_hpo,
+    status,
+    wait_for,
+    wait_for_no_worker,
+    write_input,
+)
 
 from hpo import processes
 from hpo.experiment import Experiment
@@ -142,6 +152,7 @@ def test_killed_at_a_random_moment_and_resumed(folder, victim, seed):
             submit.wait(timeout=120)
         submit.kill()
         submit.communicate()
+        wait_for_no_worker(folder)
         resume_to_the_end(folder)
     check_invariants(folder)
 
@@ -160,17 +171,19 @@ def test_a_stopped_worker_that_wakes_up_late_does_not_count_twice(gated):
     check_invariants(gated)
 
 
-def test_two_resumes_at_once_run_nothing_twice(folder):
-    submit = start_hpo("submit-job", "model.in", cwd=folder)
+def test_two_resumes_at_once_run_nothing_twice(gated):
+    submit = start_hpo("submit-job", "model.in", cwd=gated)
     wait_for(lambda: tree(submit.pid)["trial"])
     processes.kill([submit.pid])
     submit.communicate()
-    both = [start_hpo("resume", cwd=folder) for _ in range(2)]
+    wait_for_no_worker(gated)
+    open_gate(gated)
+    both = [start_hpo("resume", cwd=gated) for _ in range(2)]
     assert [process.wait(timeout=120) for process in both] == [0, 0]
     for process in both:
         process.communicate()
-    check_invariants(folder)
-    view = View(Experiment(folder / "experiments" / "last"))
+    check_invariants(gated)
+    view = View(Experiment(gated / "experiments" / "last"))
     runs = Counter(number for number, record in view.ledger.trials.items() for _ in record.attempts)
     assert max(runs.values()) <= 2  # the attempt that was killed, and one more
 
@@ -333,7 +346,11 @@ def test_an_interrupt_while_workers_begin_reaches_them_all(folder):
 def test_many_workers_lost_at_once_do_not_fail_the_search(gated):
     submit = start_hpo("submit-job", "model.in", "nworkers=8", cwd=gated)
     wait_for(lambda: len(tree(submit.pid)["trial"]) == 8)
-    processes.kill(tree(submit.pid)["worker"][:7])
+    lost = tree(submit.pid)["worker"][:7]
+    os.kill(submit.pid, signal.SIGSTOP)  # it shall meet them all in one look
+    processes.kill(lost)
+    wait_for(lambda: not any(map(processes.start_time, lost)))
+    os.kill(submit.pid, signal.SIGCONT)
     open_gate(gated)
     submit.communicate(timeout=120)
     assert submit.returncode == 0
@@ -344,8 +361,8 @@ def test_a_resumed_trial_keeps_what_it_printed_before(folder):
     (folder / "model.py").write_text(
         "import time\nfrom hpo import training\n\ndef run(hyperparams):\n"
         "    first = training.checkpoint.restore() is None\n"
-        "    print('first part' if first else 'second part', flush=True)\n"
         "    training.checkpoint.save({'step': 1}, 1)\n"
+        "    print('first part' if first else 'second part', flush=True)\n"
         "    while first:\n"
         "        time.sleep(0.1)\n"
         "        if training.report(1, 1.0):\n            break\n"

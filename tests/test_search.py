@@ -57,6 +57,7 @@ def run(hyperparams):
     return 1.5
 """
 EXPECTED = {
+    "late": ("failed", "the trial ran longer than trial_timeout = 20 s"),  # the others run meanwhile
     "raise": ("failed", "the script raised ValueError: too hot (model.py:7 in run)"),
     "nothing": ("failed", "the value is None, not a number"),
     "exit0": ("failed", "the script ended without a value"),
@@ -64,7 +65,6 @@ EXPECTED = {
     "signal": ("failed", "the script was killed by signal SIGSEGV"),
     "nan": ("failed", "the value is nan, not a finite number"),
     "text": ("failed", "the value is 'a string' (str), not a number"),
-    "late": ("failed", "the trial ran longer than trial_timeout = 3 s"),
     "flood": ("completed", None),
     "children": ("completed", None),
     "chdir": ("completed", None),
@@ -77,7 +77,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search in which each trial ends in its own way."""
     folder = tmp_path_factory.mktemp("ends")
     rows = "\n".join(json.dumps({"id": end, "end": end}) for end in EXPECTED)
-    write_input(folder, ENDS, rows, control="  nworkers = 2\n  trial_timeout = 3\n  max_output = 1000000")
+    write_input(folder, ENDS, rows, control="  nworkers = 2\n  trial_timeout = 20\n  max_output = 1000000")
     done = hpo("submit-job", "model.in", cwd=folder, HPO_EXPERIMENTS=str(folder / "experiments"))
     assert done.returncode == 0, done.stderr
     return folder
@@ -115,7 +115,7 @@ def test_a_trial_leaves_what_candle_left(in_ends):
     assert json.loads((folder / "candle_value_to_return.json").read_text()) == {"val_loss": [1.5]}
     params = json.loads((folder / "params.json").read_text())
     assert params["id"] == params["run_id"] == "fine"
-    assert (params["experiment_id"], params["timeout"], params["train_bool"]) == ("X000", 3, True)
+    assert (params["experiment_id"], params["timeout"], params["train_bool"]) == ("X000", 20, True)
     assert Path(params["output_dir"]).resolve() == folder.resolve()
 
 
@@ -197,7 +197,7 @@ def test_when_the_first_trials_all_fail_alike_the_search_stops_and_shows_the_tra
     assert "the first 3 trials all failed alike" in done.stdout
     told = status(tmp_path)
     assert told["state"] == "stopped"
-    assert 3 <= told["trials"]["failed"] <= 5
+    assert 3 <= told["trials"]["failed"] <= 6  # the third failure of either worker at the latest
 
 
 def test_a_misspelt_objective_stops_the_search(tmp_path):
@@ -207,7 +207,7 @@ def test_a_misspelt_objective_stops_the_search(tmp_path):
     assert done.returncode == 1
     assert "the first 3 trials all failed alike" in done.stdout
     assert "the script returned no 'val_los', but 'val_loss', 'acc'" in done.stdout
-    assert 3 <= status(tmp_path)["trials"]["failed"] <= 5
+    assert 3 <= status(tmp_path)["trials"]["failed"] <= 6
 
 
 def test_stop_after_0_never_stops(tmp_path):

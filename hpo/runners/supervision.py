@@ -157,7 +157,7 @@ class Supervision:
             while not self._over:
                 for key, _ in selector.select(max(0.0, next_tick - time.monotonic())):
                     key.data()
-                if (now := time.monotonic()) >= next_tick:
+                if not self._over and (now := time.monotonic()) >= next_tick:
                     next_tick = now + TICK
                     self._tick(now)
 

@@ -243,7 +243,10 @@ def test_numbers_travel_exactly(bench: Bench, tmp_path: Path) -> None:
 def test_a_script_may_use_processes_and_threads_of_its_own(shared_bench: Bench, kind: str) -> None:
     script = shared_bench.script("multiprocess.py", preload=("torch",))
     result = shared_bench.run(script, params={"kind": kind})
-    assert (result.value, result.failure, result.notes) == (14.0, None, ())
+    assert (result.value, result.failure) == (14.0, None)
+    # `spawn` starts a process that ends by itself when the trial has: it may be found, where that takes long
+    tracker = ("what the script left running was ended: 1 process",)
+    assert result.notes in ([(), tracker] if kind == "spawn" else [()])
     assert shared_bench.output == ""
 
 
