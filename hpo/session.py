@@ -249,23 +249,16 @@ def cancel(experiment: Experiment) -> int:
         return _end_idle_jobs(experiment)
     if (stop := experiment.stop()) is None or not stop.kill:
         experiment.request_stop("cancelled", kill=True)
-    try:
-        slurm.cancel(experiment, waiting_only=True)
-    except SchedulerError as error:
-        raise SchedulerError(
-            f"{error}: the workers have been asked to stop all the same, and will; "
-            f"'hpo cancel {experiment.name}' once more ends the jobs, when Slurm answers"
-        ) from None
+    _end_jobs(experiment, waiting_only=True)
     if state != "running":
-        slurm.cancel(experiment, waiting_only=False)
+        _end_jobs(experiment, waiting_only=False)
         print(f"nothing of {experiment.name} runs, and nothing will until 'hpo resume {experiment.name}'")
         return 0
     end = time.monotonic() + CANCEL_PATIENCE
-    while view.experiment_state() == "running" and time.monotonic() < end:
+    while (alive := _alive(view)) and time.monotonic() < end:
         time.sleep(0.2)
         view = View(experiment, liveness=liveness)
-    slurm.cancel(experiment, waiting_only=False)
-    alive = [worker for worker in view.workers() if worker["state"] == "alive"]
+    _end_jobs(experiment, waiting_only=False)  # also those without a worker: held, or queued again in this moment
     print(f"{experiment.name} cancelled: {view.finished} of {view.total} trials are done and stay")
     if paused := view.counts[State.PAUSED]:
         print(f"{paused} more were stopped where they were; those that had saved a checkpoint go on from it")
@@ -273,6 +266,21 @@ def cancel(experiment: Experiment) -> int:
         print(f"worker {worker['id']} on {worker['host']} has not answered yet; it stops when it sees the request")
     print(f"'hpo resume {experiment.name}' runs what is left")
     return 0
+
+
+def _end_jobs(experiment: Experiment, *, waiting_only: bool) -> None:
+    """Have Slurm end the jobs of an experiment whose workers have been asked to stop. Raises `SchedulerError`."""
+    try:
+        slurm.cancel(experiment, waiting_only=waiting_only)
+    except SchedulerError as error:
+        raise SchedulerError(
+            f"{error}: the workers have been asked to stop all the same, and will; "
+            f"'hpo cancel {experiment.name}' once more ends the jobs, when Slurm answers"
+        ) from None
+
+
+def _alive(view: View) -> list[dict[str, Any]]:
+    return [worker for worker in view.workers() if worker["state"] == "alive"]
 
 
 def _end_idle_jobs(experiment: Experiment) -> int:

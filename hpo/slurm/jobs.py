@@ -111,12 +111,16 @@ def recorded(folder: Path) -> list[Job]:
 
 
 def cancelled(folder: Path, job: Job) -> bool:
-    """Whether `hpo cancel` has ended it."""
+    """Whether `hpo cancel` has had Slurm end all of it."""
     return (folder / "jobs" / f"{job.id}.cancelled").exists()
 
 
 def cancel(folder: Path, numbers: Sequence[str], *, waiting_only: bool) -> None:
-    """Have Slurm end the jobs: those tasks that have not begun, or all. What is gone already is no mistake."""
+    """Have Slurm end the jobs: those tasks that have not begun, or all. What is gone already is no mistake.
+
+    Every job of which Slurm has not said that it is over, also one that was cancelled before: it may have been queued
+    again in the same moment.
+    """
     there = [number for number in numbers if not (folder / "jobs" / f"{number}.over").exists()]
     if not there:
         return
@@ -126,8 +130,25 @@ def cancel(folder: Path, numbers: Sequence[str], *, waiting_only: bool) -> None:
     except commands.Refusal as refusal:
         if not refusal.errors or not all(any(words in line.casefold() for words in _GONE) for line in refusal.errors):
             raise
-    for number in there:
-        (folder / "jobs" / f"{number}.cancelled").touch()
+    if not waiting_only:
+        _mark_cancelled(folder, there)
+
+
+def _mark_cancelled(folder: Path, numbers: Sequence[str]) -> None:
+    """Note what was squeue's last question when Slurm had been told to end these jobs: a later one shows the truth."""
+    asked = Board(folder / "scheduler").last_question()
+    for number in numbers:
+        with contextlib.suppress(OSError):  # on a full disk they are shown as squeue last saw them
+            (folder / "jobs" / f"{number}.cancelled").write_text(str(asked))
+
+
+def _is_ending(folder: Path, job: Job, state: str, answer: Answer | None) -> bool:
+    """Whether `hpo cancel` ends a task that squeue shows as alive: it was asked before that, or the task is ending."""
+    try:
+        asked = int((folder / "jobs" / f"{job.id}.cancelled").read_text() or 0)
+    except (OSError, ValueError):
+        return False
+    return state == "COMPLETING" or answer is None or answer.number <= asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +195,7 @@ def look(folder: Path, board: Board, ended: Mapping[str, int], *, learn: bool = 
         if answer is not None and answer.cluster == job.cluster:
             ends.keep(answer.tasks[name] for name in job.names if name in answer.tasks)
         tasks = [_seen(folder, job, name, answer, ended, ends.of(name)) for name in job.names]
-        if answer is not None and answer.number > job.asked and not any(task.active for task in tasks):
+        if answer is not None and _ended(job, answer):
             with contextlib.suppress(OSError):
                 (folder / "jobs" / f"{job.id}.over").touch()
         found += tasks
@@ -205,8 +226,16 @@ def _told_of(job: Job, answer: Answer) -> bool:
     return answer.cluster == job.cluster and answer.number > job.asked
 
 
+def _ended(job: Job, answer: Answer) -> bool:
+    """Whether an answer shows that all of a job is over. Neither `hpo cancel` nor the word of its workers is enough.
+
+    One that was cancelled, or whose workers have ended, may have been queued again, or may hang.
+    """
+    return _told_of(job, answer) and all(answer.tasks[name].over for name in job.names if name in answer.tasks)
+
+
 def _is_over(folder: Path, job: Job) -> bool:
-    return cancelled(folder, job) or (folder / "jobs" / f"{job.id}.over").exists()
+    return (folder / "jobs" / f"{job.id}.over").exists()
 
 
 def _seen(folder: Path, job: Job, name: str, answer: Answer | None, ended: Mapping[str, int], end: Task | None) -> Seen:
@@ -220,7 +249,7 @@ def _seen(folder: Path, job: Job, name: str, answer: Answer | None, ended: Mappi
         seen = Seen(name, over if absent or _is_over(folder, job) else "SUBMITTED")
     else:
         seen = Seen(name, task.state, task.node, _why(folder, task), task.restarts, task.left)
-    if seen.active and cancelled(folder, job):
+    if seen.active and _is_ending(folder, job, seen.state, answer):
         return replace(seen, state="CANCELLED", reason="")
     said = seen.restarts <= ended.get(name, -1)  # a later start is another matter
     return replace(seen, state="ENDED") if said and seen.active else seen

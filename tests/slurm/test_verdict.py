@@ -229,4 +229,4 @@ def test_a_task_is_over_by_the_word_of_the_workers_of_its_last_start(
     ended = liveness.ended_tasks(workers, {name: why for name, why in said.items() if why})
     for _ in range(2):  # the second time by what the first has kept
         assert [seen.state for seen in jobs.look(folder, board, ended)] == [state]
-    assert (folder / "jobs" / "17.over").exists() is (state == "ENDED")
+    assert not (folder / "jobs" / "17.over").exists()  # that is for Slurm to say: it may hang, or be queued again
