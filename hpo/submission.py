@@ -92,7 +92,8 @@ def interactive_run(file: str, overrides: Sequence[str], trial: str | None, *, d
     terminal = ["--pty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
     more = [*(["--trial", trial] if trial else []), *(["--pdb"] if debugger else [])]
     again = [sys.executable, "-P", "-m", "hpo.cli", "run", file, *overrides, *more]
-    options = ["--nodes=1", "--ntasks=1", *request.resources(inputfile.control), *terminal]
+    # An allocation of the user's own that began with --export=NONE would have srun keep modules and PATH from it.
+    options = ["--nodes=1", "--ntasks=1", "--export=ALL", *request.resources(inputfile.control), *terminal]
     os.execvpe("srun", ["srun", *options, *again], allocation.without_requests(os.environ))  # noqa: S606
 
 

@@ -44,9 +44,11 @@ class Allocation:
         """The command that begins `workers` workers as one step. tied: whether they end with this process.
 
         Without --exact and the memory said, Slurm would give all to the first step and run them one after the other;
-        without --wait=0 some sites end the others of a step soon after the first has ended.
+        without --wait=0 some sites end the others of a step soon after the first has ended. An allocation that began
+        with --export=NONE would have srun keep modules and PATH from a step, too.
         """
-        options = ["--quiet", "--exact", "--wait=0", "--nodes=1", f"--ntasks={workers}", f"--cpus-per-task={self.cpus}"]
+        options = ["--quiet", "--exact", "--wait=0", "--export=ALL", "--nodes=1", f"--ntasks={workers}"]
+        options.append(f"--cpus-per-task={self.cpus}")
         if self.memory:
             options.append(f"--mem={self.memory * workers}M")
         if self.gpus:

@@ -12,24 +12,41 @@ from hpo.errors import SchedulerError
 #: Seconds for an answer. A slurmctld that is gone makes its commands wait for up to 20 s; sbatch retries for longer.
 PATIENCE = 40.0
 PATIENCE_TO_SUBMIT = 180.0
-#: Variables that would hide jobs from squeue, change the form of what is printed, or ask another cluster.
+#: Variables that would hide jobs from squeue or scancel, change the form of what is printed, have scancel ask back, or
+#: ask another cluster.
 _PRESENTATION = (
-    "SQUEUE_", "SINFO_", "SACCT_", "SCONTROL_", "SLURM_TIME_FORMAT", "SLURM_BITSTR_LEN", "SLURM_JSON", "SLURM_YAML",
+    "SQUEUE_", "SINFO_", "SACCT_", "SCANCEL_", "SCONTROL_", "SLURM_TIME_FORMAT", "SLURM_BITSTR_LEN", "SLURM_JSON", "SLURM_YAML",
     "SLURM_CLUSTERS", "SBATCH_CLUSTERS",
 )  # fmt: skip
 #: sbatch's variables that stand for an option which users choose; hpo.slurm.variables writes them into the script.
 SBATCH_OPTIONS = {
     "SBATCH_ACCOUNT": "account",
     "SBATCH_CONSTRAINT": "constraint",
+    "SBATCH_CORE_SPEC": "core-spec",
     "SBATCH_CPUS_PER_GPU": "cpus-per-gpu",
+    "SBATCH_DISTRIBUTION": "distribution",
     "SBATCH_EXCLUSIVE": "exclusive",
+    "SBATCH_EXPORT": "export",
+    "SBATCH_GPU_BIND": "gpu-bind",
+    "SBATCH_GPU_FREQ": "gpu-freq",
+    "SBATCH_GPUS": "gpus",
+    "SBATCH_GPUS_PER_NODE": "gpus-per-node",
+    "SBATCH_GPUS_PER_TASK": "gpus-per-task",
     "SBATCH_GRES": "gres",
+    "SBATCH_GRES_FLAGS": "gres-flags",
+    "SBATCH_HINT": "hint",
+    "SLURM_HINT": "hint",
+    "SBATCH_MEM_BIND": "mem-bind",
     "SBATCH_MEM_PER_CPU": "mem-per-cpu",
     "SBATCH_MEM_PER_GPU": "mem-per-gpu",
     "SBATCH_MEM_PER_NODE": "mem",
+    "SBATCH_NETWORK": "network",
     "SBATCH_PARTITION": "partition",
+    "SBATCH_PROFILE": "profile",
     "SBATCH_QOS": "qos",
     "SBATCH_RESERVATION": "reservation",
+    "SBATCH_THREAD_SPEC": "thread-spec",
+    "SBATCH_THREADS_PER_CORE": "threads-per-core",
     "SBATCH_TIMELIMIT": "time",
     "SBATCH_WCKEY": "wckey",
 }

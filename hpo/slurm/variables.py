@@ -16,6 +16,10 @@ from hpo.slurm.request import CPUS, KEYWORDS, MEMORY, Custom
 
 #: The keywords that say which GPUs a task has.
 _GPUS = frozenset({"worker_type", "gpus_per_trial", "workers_per_gpu"})
+#: The options, beside --gres, that say it.
+_GPU_OPTIONS = ("gpus", "gpus-per-node", "gpus-per-task")
+#: Two forms of one wish: of each sbatch takes one.
+_FORMS = (MEMORY, CPUS, _GPU_OPTIONS, ("hint", "threads-per-core"), ("core-spec", "thread-spec"))
 #: The option that needs no value: of any other, a variable that is empty says nothing.
 _BARE = "exclusive"
 
@@ -24,9 +28,12 @@ def carried(
     control: Mapping[str, Any], given: Mapping[str, str], environ: Mapping[str, str] = os.environ
 ) -> Iterator[tuple[str, str]]:
     """Yield the variables that hold, and the option that each stands for: where the input file says nothing else."""
-    said = Custom.of(control).names() | {option for option, keyword in KEYWORDS.items() if keyword in given}
+    custom = Custom.of(control)
+    said = custom.names() | {option for option, keyword in KEYWORDS.items() if keyword in given}
     if "nthreads" in given:
         said.add("cpus-per-task")
+    if not _GPUS.isdisjoint(given) or "gpu" in custom.value("gres"):
+        said.update(_GPU_OPTIONS)
     for variable, option in SBATCH_OPTIONS.items():
         value = environ.get(variable, "")
         if option == "gres" and not _GPUS.isdisjoint(given):
@@ -38,7 +45,7 @@ def carried(
 
 def _kin(option: str) -> Sequence[str]:
     """The options of which sbatch takes one: that of a variable is not added where another is there."""
-    return next((kin for kin in (MEMORY, CPUS) if option in kin), (option,))
+    return next((kin for kin in _FORMS if option in kin), (option,))
 
 
 def added(control: Mapping[str, Any], options: Sequence[str]) -> dict[str, str]:

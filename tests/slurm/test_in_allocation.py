@@ -123,3 +123,18 @@ def test_steps_end_with_the_command_unless_it_leaves_them_behind(allocation, tmp
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "tied").exists() is not detach
     support.wait_for(lambda: support.status(tmp_path)["state"] == "finished")
+
+
+@pytest.mark.parametrize("command", [["submit-job", "model.in"], ["run", "--interactive", "model.in", "--trial", "0"]])
+def test_an_allocation_that_began_without_the_users_variables_does_not_keep_them_from_a_step(allocation, command):
+    """Within `sbatch --export=NONE` srun would give a step neither PATH nor modules."""
+    done = hpo(allocation, *command, SLURM_EXPORT_ENV="NONE")
+    assert done.returncode == 0, done.stderr
+    assert all("--export=ALL" in step["words"] for step in steps(allocation))
+
+
+def test_an_interactive_run_is_given_what_the_file_says_of_variables(allocation):
+    done = hpo(allocation, "run", "--interactive", "model.in", "--trial", "0", "custom_sbatch_args=--export=PATH")
+    assert done.returncode == 0, done.stderr
+    words = steps(allocation)[0]["words"]
+    assert words.index("--export=ALL") < words.index("--export=PATH")  # the last one holds
