@@ -15,8 +15,8 @@ PATIENCE_TO_SUBMIT = 180.0
 #: Variables that would hide jobs from squeue or scancel, change the form of what is printed, have scancel ask back, or
 #: ask another cluster.
 _PRESENTATION = (
-    "SQUEUE_", "SINFO_", "SACCT_", "SCANCEL_", "SCONTROL_", "SLURM_TIME_FORMAT", "SLURM_BITSTR_LEN", "SLURM_JSON", "SLURM_YAML",
-    "SLURM_CLUSTERS", "SBATCH_CLUSTERS",
+    "SQUEUE_", "SINFO_", "SACCT_", "SCANCEL_", "SCONTROL_", "SLURM_TIME_FORMAT", "SLURM_BITSTR_LEN", "SLURM_JSON",
+    "SLURM_YAML", "SLURM_CLUSTERS", "SBATCH_CLUSTERS",
 )  # fmt: skip
 #: sbatch's variables that stand for an option which users choose; hpo.slurm.variables writes them into the script.
 SBATCH_OPTIONS = {

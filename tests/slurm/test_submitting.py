@@ -1,4 +1,4 @@
-"""From the login node to a job that is noted: what a user's environment, sbatch's talk and a Ctrl-C may do meanwhile."""
+"""From the login node to a job that is noted: what a user's environment, sbatch's talk and a Ctrl-C do meanwhile."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import support
 
+from hpo.slurm import jobs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="optional: Slurm is Linux's")
 SUBMIT = ("submit-job", "model.in", "--executor", "slurm")
@@ -85,9 +86,12 @@ def test_a_profile_that_keeps_the_modules_out_of_jobs_is_named(tmp_path: Path, s
     assert "--export=NONE, as SBATCH_EXPORT says" in done.stdout
 
 
-def test_scancel_asks_nothing_back_and_spares_no_job(tmp_path: Path, site: Path) -> None:
+def test_scancel_asks_nothing_back_and_spares_no_job(
+    tmp_path: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert support.hpo(*SUBMIT, cwd=tmp_path).returncode == 0
     instead(site, "scancel", f"env >'{tmp_path}/seen'")
-    theirs = {"SCANCEL_INTERACTIVE": "true", "SCANCEL_STATE": "RUNNING", "SCANCEL_PARTITION": "other"}
-    assert support.hpo("cancel", cwd=tmp_path, **theirs).returncode == 0
+    for name, value in {"INTERACTIVE": "true", "STATE": "RUNNING", "PARTITION": "other"}.items():
+        monkeypatch.setenv(f"SCANCEL_{name}", value)
+    jobs.cancel(experiment(tmp_path), ["17"], waiting_only=False)
     assert "SCANCEL_" not in (tmp_path / "seen").read_text()
