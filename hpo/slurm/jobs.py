@@ -14,7 +14,7 @@ from hpo.errors import SchedulerError, StorageError, cannot_write
 from hpo.slurm import commands
 from hpo.slurm.board import ASK_EVERY, Answer, Board
 from hpo.slurm.ends import Ends, ask_sacct
-from hpo.slurm.queue import RUNNING, STOPPED, WAITING, Task, cluster_name
+from hpo.slurm.queue import OVER, WAITING, Task, cluster_name
 from hpo.slurm.refusals import with_remedy
 from hpo.slurm.request import Array
 
@@ -165,7 +165,7 @@ class Seen:
     @property
     def active(self) -> bool:
         """Whether it may still take trials."""
-        return self.waits or self.state in RUNNING | STOPPED
+        return self.state not in OVER | {"ENDED"}
 
     @property
     def waits(self) -> bool:

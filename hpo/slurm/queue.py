@@ -26,6 +26,11 @@ _COLUMNS = {
 RUNNING = frozenset({"RUNNING", "COMPLETING", "CONFIGURING", "SIGNALING", "STAGE_OUT", "RESIZING"})
 STOPPED = frozenset({"SUSPENDED", "STOPPED"})
 WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"})
+#: How a job ends. A state that is not named here, as of a later Slurm, is none: squeue forgets what has ended anyway.
+OVER = frozenset(
+    {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT"}
+    | {"REVOKED"}  # another cluster of a federation has begun it
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Task:
     @property
     def over(self) -> bool:
         """Whether it will not run any more."""
-        return self.state not in RUNNING | STOPPED | WAITING
+        return self.state in OVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ def eyes(worker: Path, monkeypatch: pytest.MonkeyPatch) -> Eyes:
         (row("17_3", "COMPLETING", restarts=1), Vitality.UNKNOWN),  # queued again, and its old processes save
         (row("17_3", "NODE_FAIL"), Vitality.DEAD),
         (row("17_3", "TIMEOUT", reason="TimeLimit"), Vitality.DEAD),
+        (row("17_3", "EXPEDITING"), Vitality.UNKNOWN),  # a state of a later Slurm
     ],
 )
 def test_a_job_lives_as_squeue_says(

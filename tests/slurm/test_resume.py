@@ -66,9 +66,12 @@ def test_what_the_user_has_cancelled_by_hand_is_replaced_at_once(
     assert len(calls(room, "squeue")) == 1
 
 
-@pytest.mark.parametrize("rows", [[("RUNNING", 0), ("PENDING", 0)], [("COMPLETING", 1), ("SUSPENDED", 0)]])
+@pytest.mark.parametrize(
+    "rows",
+    [[("RUNNING", 0), ("PENDING", 0)], [("COMPLETING", 1), ("SUSPENDED", 0)], [("EXPEDITING", 0), ("CONFIGURING", 0)]],
+)
 def test_what_is_there_is_not_submitted_again(tmp_path: Path, room: Path, rows: list[tuple[str, int]]) -> None:
-    """Also what is queued again while its old processes save."""
+    """Also what is queued again while its old processes save, and what is in a state of a later Slurm."""
     (tmp_path / "squeue").write_text("".join(squeue_line(f"17_{n}", *row) for n, row in enumerate(rows)))
     done = support.hpo("resume", cwd=tmp_path, **CLUSTER)
     assert "its jobs are there already: 17" in done.stdout
