@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
+from collections.abc import Sequence
 
 from hpo.errors import SchedulerError
 
@@ -77,27 +79,51 @@ def ask(*command: str, patience: float | None = None, text: str = "") -> str:
 
     Raises `SchedulerError` when it is not there or does not answer in time, and `Refusal` when it fails.
     """
-    patience = PATIENCE if patience is None else patience
+    return _answer(command, PATIENCE if patience is None else patience, text)[0]
+
+
+def submit(*command: str) -> tuple[str, str]:
+    """Return what sbatch prints, and what it complains of though it takes the job. Raises as `ask`.
+
+    It has a session of its own: the Ctrl-C that ends a command here does not reach it on its way to slurmctld.
+    """
+    return _answer(command, PATIENCE_TO_SUBMIT, "", apart=True)
+
+
+def _answer(command: Sequence[str], patience: float, text: str, *, apart: bool = False) -> tuple[str, str]:
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            input=text,
-            timeout=patience,
-            env=_environment(),
-            check=False,
-        )
+        status, out, errors = _run(command, patience, text, apart=apart)
     except subprocess.TimeoutExpired as waited:
         said = last_error((waited.stderr or b"").decode(errors="replace"))
         raise SchedulerError(f"{command[0]} did not answer within {patience:g} s{said and ': '}{said}") from None
     except OSError as error:
         raise SchedulerError(f"{command[0]} cannot be run: {error.strerror}") from None
-    if done.returncode:
-        words = last_error(done.stderr) or f"it ended with {done.returncode}"
-        raise Refusal(f"{command[0]}: {words}", _errors(done.stderr))
-    return done.stdout
+    if status:
+        words = last_error(errors) or f"it ended with {status}"
+        raise Refusal(f"{command[0]}: {words}", _errors(errors))
+    return out, errors
+
+
+def _run(command: Sequence[str], patience: float, text: str, *, apart: bool) -> tuple[int, str, str]:
+    """Run a command in a session of its own, if it is `apart`: then all that it began ends with it, too."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=_environment(),
+        start_new_session=apart,
+    ) as process:
+        try:
+            out, errors = process.communicate(text, timeout=patience)
+        except BaseException:
+            if apart:  # sbatch may be a site's own script, which has begun the real one
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            raise
+    return process.returncode, out, errors
 
 
 def _environment() -> dict[str, str]:

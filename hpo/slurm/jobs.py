@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,10 +15,13 @@ from hpo.errors import SchedulerError, StorageError, cannot_write
 from hpo.slurm import commands
 from hpo.slurm.board import ASK_EVERY, Answer, Board
 from hpo.slurm.ends import Ends, ask_sacct
+from hpo.slurm.held import held
 from hpo.slurm.queue import OVER, WAITING, Task, cluster_name
 from hpo.slurm.refusals import with_remedy
 from hpo.slurm.request import Array
 
+#: sbatch's answer, with --parsable and where a site's own script before it drops that.
+_NUMBER = (re.compile(r"(\d+)(?:;(\S+))?"), re.compile(r".*Submitted batch job (\d+)(?: on cluster (\S+))?"))
 #: scancel's word for a job of which nothing (or nothing that waits) is left.
 _GONE = ("invalid job id", "already complet")
 #: A job that does not begin by itself.
@@ -52,22 +56,41 @@ class Job:
 def submit(folder: Path, array: Array, after: str = "") -> Job:
     """Hand submit.sbatch to sbatch, for the tasks of `array`. Raises `SchedulerError` with what helps.
 
-    A job that cannot be noted, on a full disk, is cancelled, and `StorageError` raised.
+    A job that cannot be noted, on a full disk, is cancelled, and `StorageError` raised. Signals to end wait until it is
+    noted. What sbatch says to a job that it takes goes to standard error.
 
     after: the number of a job that must have ended before.
     """
     here = cluster_name()
+    with held() as signals:
+        number, cluster, said = _handed_over(command(folder, array, after))
+        signals.may_leave = False
+        try:
+            job = _record(folder, array, number, cluster or here)
+        except OSError as error:
+            raise _cancelled_unrecorded(folder, number, error) from error
+    with contextlib.suppress(OSError):
+        print(said, end="", file=sys.stderr, flush=True)
+    return job
+
+
+def _handed_over(words: Sequence[str]) -> tuple[str, str, str]:
+    """Run sbatch: the number of the job and its cluster, if that is told; and what a site's plugin says besides."""
     try:
-        answer = commands.ask(*command(folder, array, after), patience=commands.PATIENCE_TO_SUBMIT)
+        answer, said = commands.submit(*words)
+        number, cluster = _number(answer)
     except SchedulerError as error:
-        raise SchedulerError(with_remedy(str(error))) from None
-    number, _, cluster = answer.strip().partition(";")
-    if not number.isdigit():
-        raise SchedulerError(f"sbatch did not print the number of a job, but {answer.strip()[:100]!r}")
-    try:
-        return _record(folder, array, number, cluster or here)
-    except OSError as error:
-        raise _cancelled_unrecorded(folder, number, error) from error
+        raise SchedulerError(with_remedy(str(error), submitted=True)) from None
+    return number, cluster, said
+
+
+def _number(answer: str) -> tuple[str, str]:
+    """The number of a job, and its cluster or "": before it some sites print what they have checked, or a greeting."""
+    lines = [line.strip() for line in reversed(answer.splitlines())]
+    for form in _NUMBER:
+        for found in filter(None, map(form.fullmatch, lines)):
+            return found[1], found[2] or ""
+    raise SchedulerError(f"sbatch did not print the number of a job, but {answer.strip()[-100:]!r}")
 
 
 def _record(folder: Path, array: Array, number: str, cluster: str) -> Job:

@@ -23,15 +23,21 @@ _REMEDIES = {
     "time limit": "ask for less with walltime = …",
     "invalid qos": "see 'sacctmgr show assoc user=$USER format=account,qos', and custom_sbatch_args = --qos=…",
     "temporarily": "this cluster has as many jobs as it keeps at a time (MaxJobCount), or is busy: try again later",
+}
+#: The words after which nobody knows whether the job was taken, and what helps.
+_IN_DOUBT = {
     "socket timed out": "slurmctld is busy: see 'squeue --me' whether the job came through, then 'hpo resume'",
+    "did not answer": "see 'squeue --me' whether the job came through ('scancel' ends it), then 'hpo resume'",
+    "did not print": "see 'squeue --me' whether the job came through ('scancel' ends it), then 'hpo resume'",
 }
 #: The words of refusals that no time will change. Anything else may be of a busy cluster, or one whose nodes are away.
 _CERTAIN = ("invalid", "unrecognized", "ambiguous", "requires an argument", "mutually exclusive")
 
 
-def with_remedy(refusal: str) -> str:
-    """A refusal, and what helps where that is known."""
-    remedy = next((text for words, text in _REMEDIES.items() if words in refusal.casefold()), "")
+def with_remedy(refusal: str, *, submitted: bool) -> str:
+    """A refusal, and what helps where that is known. submitted: whether it is of a job, and not of a rehearsal."""
+    known = _IN_DOUBT | _REMEDIES if submitted else _REMEDIES
+    remedy = next((text for words, text in known.items() if words in refusal.casefold()), "")
     return f"{refusal}; {remedy}" if remedy else refusal
 
 
@@ -44,5 +50,5 @@ def rehearse(script: str, array: Array) -> tuple[str, bool]:
         commands.ask("sbatch", "--test-only", f"--array={array.option}", "--chdir=/", text=script)
     except SchedulerError as error:
         refusal = str(error).removeprefix("sbatch: ")
-        return with_remedy(refusal), any(words in refusal.casefold() for words in _CERTAIN)
+        return with_remedy(refusal, submitted=False), any(words in refusal.casefold() for words in _CERTAIN)
     return "", False

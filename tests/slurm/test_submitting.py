@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,9 @@ from pathlib import Path
 import pytest
 import support
 
+from hpo.errors import SchedulerError
 from hpo.slurm import jobs
+from hpo.slurm.request import Array
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="optional: Slurm is Linux's")
 SUBMIT = ("submit-job", "model.in", "--executor", "slurm")
@@ -95,3 +99,99 @@ def test_scancel_asks_nothing_back_and_spares_no_job(
         monkeypatch.setenv(f"SCANCEL_{name}", value)
     jobs.cancel(experiment(tmp_path), ["17"], waiting_only=False)
     assert "SCANCEL_" not in (tmp_path / "seen").read_text()
+
+
+# -- what sbatch says ------------------------------------------------------------------------------------------------
+
+GREETING = "-----\n  Welcome to the 2025 Supercomputer\n-----\nNo reservation for this job\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "cluster"),
+    [
+        (f"{GREETING}17\n", "faraway"),
+        (f"{GREETING}17;nearby\nhave a nice day\n", "nearby"),
+        (f"16 jobs of yours wait\n{GREETING}Submitted batch job 17\n", "faraway"),
+        ("Submitted batch job 17 on cluster nearby\n", "nearby"),
+    ],
+)
+def test_a_job_is_noted_whatever_a_site_prints_beside_its_number(
+    tmp_path: Path, site: Path, answer: str, cluster: str
+) -> None:
+    (tmp_path / "sbatch").write_text(answer)
+    done = support.hpo(*SUBMIT, "--parsable", cwd=tmp_path)
+    assert done.stdout == "X000;17\n", done.stderr
+    assert [(job.id, job.cluster) for job in jobs.recorded(experiment(tmp_path))] == [("17", cluster)]
+
+
+def test_what_a_sites_plugin_says_of_a_job_that_is_taken_is_passed_on(tmp_path: Path, site: Path) -> None:
+    """Once: what it says to a rehearsal it says again."""
+    instead(site, "sbatch", "echo 'sbatch: your project has 12 hours left' >&2\necho 17")
+    done = support.hpo(*SUBMIT, "--parsable", cwd=tmp_path)
+    assert done.stdout == "X000;17\n"
+    assert done.stderr.splitlines().count("sbatch: your project has 12 hours left") == 1
+
+
+# -- nothing is lost between sbatch's word and the note of it --------------------------------------------------------
+
+#: sbatch, which takes a job and answers when `go` is there.
+SLOW = """case "$*" in *--test-only*) exit ;; esac
+trap 'touch "{0}/hit"' INT TERM HUP
+touch "{0}/begun"
+until [ -e "{0}/go" ]; do sleep 0.05; done
+echo 17"""
+
+
+def submitting(folder: Path) -> subprocess.Popen[str]:
+    """A command in a terminal's foreground that waits for sbatch."""
+    command = [*support.COMMAND, *SUBMIT]
+    process = subprocess.Popen(
+        command, cwd=folder, env=support.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+    support.wait_for((folder / "begun").exists)
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)]
+)
+def test_a_signal_while_sbatch_runs_waits_until_the_job_is_noted(
+    tmp_path: Path, site: Path, number: int, code: int
+) -> None:
+    instead(site, "sbatch", SLOW.format(tmp_path))
+    with submitting(tmp_path) as process:
+        os.killpg(process.pid, number)
+        (tmp_path / "go").touch()
+        out, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    assert [job.id for job in jobs.recorded(experiment(tmp_path))] == ["17"]
+    assert not (tmp_path / "hit").exists()
+    if number == signal.SIGINT:
+        assert "waiting, so that no job is lost; Ctrl-C again gives up" in errors
+        assert out.endswith("JOB_ID=17\n")
+
+
+def test_a_second_ctrl_c_leaves_and_says_that_the_job_may_be_there(tmp_path: Path, site: Path) -> None:
+    instead(site, "sbatch", SLOW.format(tmp_path))
+    with submitting(tmp_path) as process:
+        assert process.stderr is not None
+        os.killpg(process.pid, signal.SIGINT)
+        next(line for line in process.stderr if "Ctrl-C again gives up" in line)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "'squeue --me' shows it" in errors
+    assert not jobs.recorded(experiment(tmp_path))
+    support.wait_for(lambda: not support.processes_with(str(site)))
+
+
+@pytest.mark.parametrize("behaviour", ["hang", "garbage"])
+def test_when_nobody_knows_whether_the_job_came_through_it_is_said_where_to_look(
+    tmp_path: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, behaviour: str
+) -> None:
+    monkeypatch.setattr("hpo.slurm.commands.PATIENCE_TO_SUBMIT", 0.5)
+    monkeypatch.setattr("hpo.slurm.jobs.cluster_name", lambda: "faraway")
+    fakes(sbatch=behaviour)
+    with pytest.raises(SchedulerError, match=r"sbatch did not .* 'squeue --me' whether the job came through"):
+        jobs.submit(tmp_path, Array((0,)))
