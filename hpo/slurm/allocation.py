@@ -51,8 +51,8 @@ class Allocation:
         options.append(f"--cpus-per-task={self.cpus}")
         if self.memory:
             options.append(f"--mem={self.memory * workers}M")
-        if self.gpus:
-            options.append(f"--gres=gpu:{self.gpus}")
+        # A step that says nothing of GPUs (or of other resources of that kind) has all of them.
+        options.append(f"--gres=gpu:{self.gpus}" if self.gpus else "--gres=none")
         forget = (word for name in _DEFAULTS for word in ("-u", name))
         return [*(_dies_with_parent() if tied else []), "env", *forget, "srun", *options, *self._with_end()]
 
@@ -78,12 +78,13 @@ def here(control: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
         return None
     cpus = _cpus(control)
     gres, _, left = commands.ask("squeue", "-h", "-j", job, "-o", "%b|%L").strip().partition("|")
-    with_gpus = "gpu" in gres or any(name.startswith(("SLURM_GPUS", "SLURM_JOB_GPUS")) for name in environ)
+    there = "gpu" in gres or any(name.startswith(("SLURM_GPUS", "SLURM_JOB_GPUS")) for name in environ)
+    with_gpus = there and (control["worker_type"] or "").casefold() != "cpu"
     return Allocation(
         job=job,
         share=int(control["workers_per_gpu"] or 1) if with_gpus else 1,
         cpus=cpus,
-        memory=_memory(control, cpus, environ),
+        memory=_memory(control, job, cpus, environ),
         gpus=int(control["gpus_per_trial"] or 1) if with_gpus else 0,
         end=None if (still := seconds(left)) is None else time.time() + still,
     )
@@ -136,14 +137,42 @@ def devices(control: Mapping[str, Any], slot: int, environ: Mapping[str, str] = 
     return {"CUDA_VISIBLE_DEVICES": ",".join(there[first : first + each])}
 
 
-def _memory(control: Mapping[str, Any], cpus: int, environ: Mapping[str, str]) -> int:
+def _memory(control: Mapping[str, Any], job: str, cpus: int, environ: Mapping[str, str]) -> int:
     """Megabytes of a worker: what the file says, else its CPUs' share of the node; 0 when nothing is known."""
     if control["mem_per_cpu"]:
         return int(control["mem_per_cpu"] * 1000) * cpus
-    if per_cpu := environ.get("SLURM_MEM_PER_CPU"):
+    if per_cpu := _asked("SLURM_MEM_PER_CPU", environ):
         return int(per_cpu) * cpus
-    whole, there = int(environ.get("SLURM_MEM_PER_NODE") or 0), _cpus_of_node(environ)
-    return whole * cpus // there if there >= cpus else whole
+    whole, there = _asked("SLURM_MEM_PER_NODE", environ), _cpus_of_node(environ)
+    if not whole:
+        return int(_memory_per_cpu(job) * cpus)
+    return int(whole * cpus / there if there >= cpus else whole)
+
+
+def _asked(variable: str, environ: Mapping[str, str]) -> float:
+    """Megabytes that the allocation was asked for, as a variable tells; 0 for none, and for all that a node has."""
+    return read_megabytes(environ.get(variable, "")) or 0.0
+
+
+def _memory_per_cpu(job: str) -> float:
+    """Megabytes for each CPU of the allocation, on the node that has the least; 0 when nothing is known."""
+    return min((memory / cpus for cpus, memory in _nodes(job)), default=0.0)
+
+
+def _nodes(job: str) -> list[tuple[int, float]]:
+    """CPUs and megabytes that the allocation has on each of its nodes, or on each kind of them.
+
+    All memory of a node (--mem=0, and --exclusive at some sites), and what is a site's default, is in no variable.
+    """
+    shown = commands.ask("scontrol", "--details", "show", "job", job)
+    found = re.findall(r"\bCPU_IDs=([\d,-]+) Mem=(\d+)", shown)
+    return [(sum(map(_count, ids.split(","))), float(memory)) for ids, memory in found]
+
+
+def _count(ids: str) -> int:
+    """How many there are: 4 of ``0-3``."""
+    first, _, last = ids.partition("-")
+    return int(last or first) - int(first) + 1
 
 
 def _job(environ: Mapping[str, str]) -> str | None:
@@ -164,17 +193,12 @@ def _cpus_of_node(environ: Mapping[str, str]) -> int:
 
 
 def _memory_of_node(job: str, cpus: int, environ: Mapping[str, str]) -> float:
-    """Megabytes that the allocation has on its node with the most CPUs; 0 when nothing is known, or all are its.
-
-    What is a site's default and was not asked for is in no variable.
-    """
-    if whole := environ.get("SLURM_MEM_PER_NODE"):
-        return float(whole)
-    if per_cpu := environ.get("SLURM_MEM_PER_CPU"):
-        return float(per_cpu) * cpus
-    shown = re.search(r"\bMinMemory(CPU|Node)=(\S+)", commands.ask("scontrol", "show", "job", job))
-    megabytes = (read_megabytes(shown[2]) if shown else None) or 0.0
-    return megabytes * cpus if shown and shown[1] == "CPU" else megabytes
+    """Megabytes that the allocation has on its node with the most CPUs; 0 when nothing is known."""
+    if whole := _asked("SLURM_MEM_PER_NODE", environ):
+        return whole
+    if per_cpu := _asked("SLURM_MEM_PER_CPU", environ):
+        return per_cpu * cpus
+    return max(_nodes(job), default=(0, 0.0))[1]
 
 
 def _dies_with_parent() -> list[str]:

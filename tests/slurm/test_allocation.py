@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from collections import Counter
@@ -56,6 +57,27 @@ def test_workers_without_gpus_are_on_all_nodes(folder: Folder) -> None:
     write(folder, 4)
     inside(folder, "salloc", "-Q", "-w", "node3,node4", "-N2", "--ntasks-per-node=2")
     assert Counter(each["node"] for each in metrics(folder)) == {"node3": 2, "node4": 2}
+
+
+@pytest.mark.parametrize("options", [["-n4", "--gres=gpu:1"], ["-n4", "--mem=0"], ["--exclusive"]])
+def test_workers_of_a_cpu_run_beside_each_other(folder: Folder, options: list[str]) -> None:
+    """However many GPUs there are, and where no variable tells the memory: each trial waits for all four."""
+    write(folder, 4, "  worker_type = cpu")
+    inside(folder, "salloc", "-Q", "-w", "node1", *options)
+    assert [each["gpu"] for each in metrics(folder)] == [""] * 4
+
+
+def test_within_an_allocation_without_the_users_variables_the_workers_have_them(folder: Folder) -> None:
+    """`sbatch --export=NONE`, where srun by itself would give a step no PATH."""
+    write(folder, 2)
+    command = shlex.join([*support.COMMAND, "submit-job", "model.in"])
+    needs = shlex.join([f"{name}={os.environ[name]}" for name in ("PATH", "PYTHONPATH") if name in os.environ])
+    options = ["--wait", "--export=NONE", "-w", "node2", "-n2", "-o", "out.txt", "-D", str(folder.path)]
+    environment = support.environment(**folder.environment)
+    subprocess.run(
+        ["sbatch", *options, "--wrap", f"export {needs}; {command}"], env=environment, check=True, timeout=250
+    )
+    assert len({each["worker"] for each in metrics(folder)}) == 2
 
 
 def test_within_a_step_the_workers_run_there_and_share_out_its_gpus(folder: Folder) -> None:

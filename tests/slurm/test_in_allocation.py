@@ -22,7 +22,9 @@ def allocation(tmp_path: Path, fakes: Callable[..., Path]) -> Path:
     """An input file of two trials, and an srun that notes its words and variables, and runs the command behind them."""
     support.write_input(tmp_path, support.SQUARE, "x = [1, 2]", "  nthreads = 2")
     (tmp_path / "left").write_text("N/A|1:00:00\n")
-    (tmp_path / "job").write_text("JobId=17 JobName=x\n   MinCPUsNode=1 MinMemoryCPU=100M MinTmpDiskNode=0\n")
+    (tmp_path / "job").write_text(
+        "JobId=17 JobName=x\n     Nodes=node1 CPU_IDs=0-2,5 Mem=400 GRES=\n     Nodes=node2 CPU_IDs=0-1 Mem=200 GRES=\n"
+    )
     room = fakes(squeue=f"say {tmp_path / 'left'}", scontrol=f"say {tmp_path / 'job'}", sbatch="down")
     (room / "srun").write_text(
         f"#!{sys.executable}\nimport json, os, sys\n"
@@ -138,3 +140,27 @@ def test_an_interactive_run_is_given_what_the_file_says_of_variables(allocation)
     assert done.returncode == 0, done.stderr
     words = steps(allocation)[0]["words"]
     assert words.index("--export=ALL") < words.index("--export=PATH")  # the last one holds
+
+
+@pytest.mark.parametrize(("worker", "there"), [("cpu", "--gres=none"), ("k80", "--gres=gpu:1")])
+def test_workers_that_need_no_gpu_do_not_wait_for_one(allocation, worker, there):
+    """Of a step that says nothing Slurm would have it take all GPUs."""
+    (allocation / "left").write_text("gres:gpu:1|1:00:00\n")
+    done = hpo(allocation, "submit-job", "model.in", f"worker_type={worker}")
+    assert done.returncode == 0, done.stderr
+    assert {word for word in steps(allocation)[0]["words"] if word.startswith("--gres")} == {there}
+
+
+@pytest.mark.parametrize("variables", [{"SLURM_MEM_PER_NODE": ""}, {"SLURM_MEM_PER_NODE": "0"}])
+def test_each_worker_has_its_share_of_memory_that_no_variable_tells(allocation, variables):
+    """With --mem=0, or a site's default for each node. Without --mem the first step would take all."""
+    done = hpo(allocation, "submit-job", "model.in", **variables)
+    assert done.returncode == 0, done.stderr
+    assert "--mem=200M" in steps(allocation)[0]["words"]
+
+
+def test_where_memory_is_not_counted_none_is_asked_for(allocation):
+    (allocation / "job").write_text("JobId=17 JobName=x\n     Nodes=node1 CPU_IDs=0-3 Mem=0 GRES=\n")
+    done = hpo(allocation, "submit-job", "model.in", SLURM_MEM_PER_NODE="")
+    assert done.returncode == 0, done.stderr
+    assert not [word for word in steps(allocation)[0]["words"] if word.startswith("--mem")]
