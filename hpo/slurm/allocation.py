@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hpo.errors import SchedulerError
 from hpo.slurm import commands, request
 from hpo.slurm.queue import seconds
 from hpo.slurm.request import read_megabytes
@@ -23,6 +25,10 @@ _DEFAULTS = tuple(
                  "GPUS_PER_TASK", "MEM_PER_CPU", "MEM_PER_GPU", "MEM_PER_NODE", "NPROCS", "NTASKS", "NTASKS_PER_GPU",
                  "NTASKS_PER_NODE", "TRES_PER_TASK")
 )  # fmt: skip
+
+
+#: The first version of Slurm whose srun has --exact.
+_EXACT_SINCE = (20, 11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +49,11 @@ class Allocation:
     def step(self, workers: int, *, tied: bool) -> list[str]:
         """The command that begins `workers` workers as one step. tied: whether they end with this process.
 
-        Without --exact and the memory said, Slurm would give all to the first step and run them one after the other;
+        Without `_exactly` and the memory said, Slurm would give all to the first step and run them one after the other;
         without --wait=0 some sites end the others of a step soon after the first has ended. An allocation that began
         with --export=NONE would have srun keep modules and PATH from a step, too.
         """
-        options = ["--quiet", "--exact", "--wait=0", "--export=ALL", "--nodes=1", f"--ntasks={workers}"]
+        options = ["--quiet", _exactly(), "--wait=0", "--export=ALL", "--nodes=1", f"--ntasks={workers}"]
         options.append(f"--cpus-per-task={self.cpus}")
         if self.memory:
             options.append(f"--mem={self.memory * workers}M")
@@ -199,6 +205,16 @@ def _memory_of_node(job: str, cpus: int, environ: Mapping[str, str]) -> float:
     if per_cpu := _asked("SLURM_MEM_PER_CPU", environ):
         return per_cpu * cpus
     return max(_nodes(job), default=(0, 0.0))[1]
+
+
+@functools.cache
+def _exactly() -> str:
+    """The option by which a step has the CPUs that it asks for and leaves the others to other steps."""
+    try:
+        found = re.search(r"(\d+)\.(\d+)", commands.ask("srun", "--version"))
+    except SchedulerError:
+        found = None
+    return "--exclusive" if found and (int(found[1]), int(found[2])) < _EXACT_SINCE else "--exact"
 
 
 def _dies_with_parent() -> list[str]:

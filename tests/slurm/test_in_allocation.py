@@ -21,6 +21,7 @@ THERE = {"SLURM_JOB_ID": "17", "SLURM_JOB_CPUS_PER_NODE": "4,2", "SLURM_MEM_PER_
 def allocation(tmp_path: Path, fakes: Callable[..., Path]) -> Path:
     """An input file of two trials, and an srun that notes its words and variables, and runs the command behind them."""
     support.write_input(tmp_path, support.SQUARE, "x = [1, 2]", "  nthreads = 2")
+    (tmp_path / "version").write_text("slurm-wlm 22.05.8")
     (tmp_path / "left").write_text("N/A|1:00:00\n")
     (tmp_path / "job").write_text(
         "JobId=17 JobName=x\n     Nodes=node1 CPU_IDs=0-2,5 Mem=400 GRES=\n     Nodes=node2 CPU_IDs=0-1 Mem=200 GRES=\n"
@@ -28,6 +29,8 @@ def allocation(tmp_path: Path, fakes: Callable[..., Path]) -> Path:
     room = fakes(squeue=f"say {tmp_path / 'left'}", scontrol=f"say {tmp_path / 'job'}", sbatch="down")
     (room / "srun").write_text(
         f"#!{sys.executable}\nimport json, os, sys\n"
+        "if sys.argv[1:] == ['--version']:\n"
+        f"    sys.exit(print(open({str(tmp_path / 'version')!r}).read()))\n"
         f"with open({str(tmp_path / 'srun')!r}, 'a') as file:\n"
         "    about = {'words': sys.argv[1:], 'environ': dict(os.environ), 'parent': os.getppid()}\n"
         "    file.write(json.dumps(about) + '\\n')\n"
@@ -102,7 +105,9 @@ def test_what_no_node_of_it_has_is_refused_before_srun_waits_for_it(allocation, 
 
 def test_a_step_that_does_not_begin_is_told(allocation, tmp_path):
     """Another one has the node: srun would wait without a word."""
-    (tmp_path / "fakes" / "srun").write_text(f"#!/bin/sh\nuntil [ -e '{tmp_path}/told' ]; do sleep 0.05; done\n")
+    (tmp_path / "fakes" / "srun").write_text(
+        f"#!/bin/sh\n[ $1 = --version ] || until [ -e '{tmp_path}/told' ]; do sleep 0.05; done\n"
+    )
     begins = "from hpo.executors import local\nlocal.TELL_AFTER = 0.5\nfrom hpo.cli import main\nmain()\n"
     with subprocess.Popen(
         [sys.executable, "-c", begins, "submit-job", "model.in"],
@@ -164,3 +169,16 @@ def test_where_memory_is_not_counted_none_is_asked_for(allocation):
     done = hpo(allocation, "submit-job", "model.in", SLURM_MEM_PER_NODE="")
     assert done.returncode == 0, done.stderr
     assert not [word for word in steps(allocation)[0]["words"] if word.startswith("--mem")]
+
+
+@pytest.mark.parametrize(
+    ("version", "there"),
+    [("slurm 19.05.3-2", "--exclusive"), ("slurm 20.02.7", "--exclusive"), ("slurm 20.11.0", "--exact"),
+     ("slurm-wlm 25.05.1", "--exact"), ("who knows", "--exact")],
+)  # fmt: skip
+def test_workers_leave_the_rest_to_others_on_an_older_slurm_too(allocation, version, there):
+    """Before 20.11 srun has no --exact, and its --exclusive means that."""
+    (allocation / "version").write_text(version)
+    done = hpo(allocation, "submit-job", "model.in")
+    assert done.returncode == 0, done.stderr
+    assert {"--exact", "--exclusive"} & set(steps(allocation)[0]["words"]) == {there}
