@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from slurm_support import squeue_line
 from support import write_input
 
 from hpo import inputfile
@@ -45,9 +48,9 @@ def run(hyperparams):
 """
 
 
-def make(folder: Path, script: str, defaults: str = "") -> Experiment:
-    """An experiment of one trial."""
-    file = write_input(folder, script, "x = [1]", defaults=defaults)
+def make(folder: Path, script: str, defaults: str = "", space: str = "x = [1]") -> Experiment:
+    """An experiment of one trial, or of those of `space`."""
+    file = write_input(folder, script, space, defaults=defaults)
     given = inputfile.read(file)
     analysis = analyse(given.script, Complaints())
     searched = plan(given, file, Complaints())
@@ -77,6 +80,42 @@ def test_a_trial_that_begins_anew_in_every_job_has_failed(tmp_path, restores, st
     if not restores:
         assert "needs more than the walltime: it had " in row.reason
         assert "came to step 2 after 2 in an earlier one: it began anew, not from a checkpoint" in row.reason
+
+
+class TestALimitThatIsExtended:
+    """By 'scontrol update timelimit', long before the end as it was known."""
+
+    def test_is_asked_for_before_the_job_is_given_back(self, tmp_path):
+        """Each trial takes three hours of five, so that no second one has room."""
+        script = (
+            "import os\n\ndef run(hyperparams):\n"
+            "    open(os.environ['HPO_INPUT_DIR'] + f'/ran-{hyperparams[\"x\"]}', 'w').close()\n    return 1.0\n"
+        )
+        experiment = make(tmp_path, script, space="x = [1, 2, 3]")
+        hours = [18000.0, None]  # what is left by the answers that come; then there is none that is new
+        deadline = Deadline(18000, told=lambda: hours.pop(0), clock=lambda: 10800.0 * len(list(tmp_path.glob("ran-*"))))
+        for _ in range(5):
+            deadline.note(10800)
+        assert Worker(Experiment(experiment.folder), "inline", deadline=deadline).run() is Ended.WALLTIME
+        assert hours == []
+        assert View(experiment).counts[State.COMPLETED] == 2
+
+    def test_is_asked_for_in_an_allocation_of_the_users_own(self, tmp_path, monkeypatch):
+        """There is an hour left, though the step was told another end when it began."""
+        experiment = make(tmp_path, "def run(hyperparams):\n    return 1.0\n")
+        (tmp_path / "answer").write_text(squeue_line("20", left="1:00:00"))
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "squeue").write_text(f"#!/bin/sh\nexec cat '{tmp_path / 'answer'}'\n")
+        (tmp_path / "bin" / "squeue").chmod(0o755)
+        for name in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+            monkeypatch.delenv(name, raising=False)
+        job = {"SLURM_JOB_ID": "20", "SLURM_CLUSTER_NAME": "faraway", "HPO_END_TIME": "1000"}
+        path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, **job, "PATH": path}
+        command = [sys.executable, "-m", "hpo.worker", str(experiment.folder), "local"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stderr
+        assert View(experiment).row(0).state is State.COMPLETED
 
 
 def test_how_long_the_first_checkpoint_took_is_seen_while_the_trial_runs(tmp_path):

@@ -10,6 +10,9 @@ from pathlib import Path
 from hpo import processes
 from hpo.errors import HpoError, InternalError
 from hpo.experiment import Experiment
+from hpo.slurm.board import Board
+from hpo.slurm.place import Incarnation
+from hpo.slurm.verdict import TimeLeft
 from hpo.worker.deadline import Deadline
 from hpo.worker.loop import Worker
 
@@ -21,7 +24,9 @@ def main(arguments: Sequence[str]) -> int:
         processes.die_with_parent(int(parent[0]))
     processes.adopt_orphans()
     try:
-        worker = Worker(Experiment(Path(folder)), executor, deadline=Deadline.of())
+        experiment, job = Experiment(Path(folder)), Incarnation.here()
+        deadline = Deadline.of(told=TimeLeft(Board(experiment.scheduler), job)) if job else Deadline.of()
+        worker = Worker(experiment, executor, deadline=deadline)
         worker.heed_signals()
         worker.run()
     except HpoError as error:

@@ -29,7 +29,7 @@ class Deadline:
     """The end of a worker's time, by this process's monotonic clock.
 
     end: seconds on `clock`, or infinity. warning, kill_wait: what the variables say, in seconds. told: asked when the
-    end is near: the seconds that are left as the scheduler has it, or None when it has told nothing new.
+    end is near, or matters: the seconds that are left as the scheduler has it, or None when it has told nothing new.
     `warned` and `terminated` may be called by signal handlers.
     """
 
@@ -79,7 +79,11 @@ class Deadline:
 
     def look(self) -> None:
         """When the end is near, ask whether it was moved; call it every few seconds."""
-        if not self._term and self.left <= self._lead + _NEAR and (left := self._told()) is not None:
+        if self.left <= self._lead + _NEAR:
+            self._ask()
+
+    def _ask(self) -> None:
+        if not self._term and (left := self._told()) is not None:
             self._end = self._clock() + left
 
     def interrupt(self) -> Interrupt | None:
@@ -93,5 +97,13 @@ class Deadline:
         self._needs = [*self._needs[-20:], seconds]
 
     def has_room(self) -> bool:
-        """Whether a further trial can be expected to come to a checkpoint, or to its end."""
+        """Whether a further trial can be expected to come to a checkpoint, or to its end.
+
+        For want of room, however far the end is, it is asked whether it was moved.
+        """
+        if not self._has_room():
+            self._ask()
+        return self._has_room()
+
+    def _has_room(self) -> bool:
         return self.left - self._lead > (statistics.median(self._needs) if self._needs else 0.0)
