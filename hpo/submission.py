@@ -15,7 +15,7 @@ from hpo.experiment import Experiment
 from hpo.restart import experiment_of
 from hpo.search.plan import Search
 from hpo.session import Manner
-from hpo.slurm import allocation, commands, request
+from hpo.slurm import allocation, commands, place, request
 
 
 class Submission:
@@ -77,13 +77,14 @@ def _trials(search: Search, experiment: Experiment) -> str:
 def interactive_run(file: str, overrides: Sequence[str], trial: str | None, *, debugger: bool) -> int:
     """`hpo run --interactive`: the same on a node, in an allocation with the file's resources; becomes srun.
 
-    Raises `SchedulerError` where there is no Slurm, and `UsageError` where this is a node of it.
+    Raises `SchedulerError` where there is no Slurm, and `UsageError` where this is a node of it, or a job's that is over.
     """
     inputfile = _single(file, overrides, trial).checked.inputfile
     if not commands.on_path("srun"):
         raise SchedulerError("there is no srun on PATH: leave out --interactive to run on this machine")
     if allocation.in_step():
         raise UsageError("this runs in a step of Slurm's already (srun), on a node: leave out --interactive")
+    place.refuse_ended()
     control = inputfile.control
     mistakes = [*request.mistakes(control, inputfile.given)] or allocation.excesses(control, whole=True)
     complaints = [Complaint(message, *inputfile.where(keyword, Path(file))) for keyword, message in mistakes]

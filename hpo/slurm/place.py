@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hpo.errors import SchedulerError, UsageError, did_you_mean
 from hpo.registry import EXECUTORS
 from hpo.slurm import commands
+from hpo.slurm.queue import OVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,34 @@ class Choice:
 def resolve(executor: str, environ: Mapping[str, str] = os.environ) -> Choice:
     """Return the executor meant: HPO_EXECUTOR, else Slurm where it can be submitted to, else this machine.
 
-    Raises `UsageError` for a wrong HPO_EXECUTOR, and `SchedulerError` where Slurm is there and does not answer.
+    Raises `UsageError` for a wrong HPO_EXECUTOR, and in the shell of a job that has ended, and `SchedulerError` where
+    Slurm is there and does not answer.
     """
     if executor == "auto" and (wanted := environ.get("HPO_EXECUTOR")):
         executor = _known(wanted)
     if executor in ("auto", "local") and environ.get("SLURM_JOB_ID") and commands.on_path("sbatch"):
+        refuse_ended(environ)
         return Choice("local", f"inside Slurm's job {environ['SLURM_JOB_ID']}: the workers run in this allocation")
     if executor != "auto":
         return Choice(executor)
     return _answering() if commands.on_path("sbatch") else Choice("local")
+
+
+def refuse_ended(environ: Mapping[str, str] = os.environ) -> None:
+    """Raises `UsageError` in the shell of an allocation that is over (a tmux begun in it), if Slurm says that it is."""
+    job = environ.get("SLURM_JOB_ID")
+    if not job:
+        return
+    try:
+        states = commands.ask("squeue", "-h", "-j", job, "-o", "%T").split()
+    except SchedulerError as error:
+        if "invalid job id" not in str(error).casefold():
+            return  # not an answer
+        states = []
+    if all(state in OVER for state in states):
+        raise UsageError(
+            f"SLURM_JOB_ID={job} is of a job that has ended: unset SLURM_JOB_ID, or take a shell outside of that job"
+        )
 
 
 def submits(executor: str, environ: Mapping[str, str] = os.environ) -> bool:

@@ -182,3 +182,24 @@ def test_workers_leave_the_rest_to_others_on_an_older_slurm_too(allocation, vers
     done = hpo(allocation, "submit-job", "model.in")
     assert done.returncode == 0, done.stderr
     assert {"--exact", "--exclusive"} & set(steps(allocation)[0]["words"]) == {there}
+
+
+@pytest.mark.parametrize("command", [["submit-job", "model.in"], ["run", "--interactive", "model.in"]])
+@pytest.mark.parametrize("answer", ["refuse slurm_load_jobs error: Invalid job id specified", "nothing", "TIMEOUT"])
+def test_an_allocation_that_is_over_is_told_before_anything_is_made(allocation, fakes, command, answer):
+    """As in a tmux that was begun in it."""
+    support.write_input(allocation, support.SQUARE, "x = [1, 2]", "", "  x = 1")
+    (allocation / "state").write_text("" if answer == "nothing" else f"{answer}\n")
+    fakes(squeue=answer if answer.startswith("refuse") else f"say {allocation / 'state'}")
+    done = hpo(allocation, *command)
+    assert done.returncode == 2
+    assert "SLURM_JOB_ID=17 is of a job that has ended: unset SLURM_JOB_ID" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (allocation / "experiments").exists()
+
+
+def test_what_slurm_does_not_tell_of_an_allocation_is_no_end_of_it(allocation, fakes):
+    fakes(squeue="socket")
+    done = hpo(allocation, "check", "model.in")
+    assert done.returncode == 0
+    assert "has ended" not in done.stdout + done.stderr
