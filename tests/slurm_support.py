@@ -70,6 +70,11 @@ def run(*command: str, timeout: float = 60) -> str:
     return done.stdout
 
 
+def unmount(inside: list[str], path: Path) -> None:
+    """Take away what is mounted there on a node, as soon as no job is in it. inside: runs a command on the node."""
+    support.wait_for(lambda: subprocess.run([*inside, "umount", path], capture_output=True).returncode == 0)
+
+
 def restart_controller(**settings: str) -> None:
     """End slurmctld cleanly, and start it with other settings of tests/cluster/start; the jobs go on."""
     pid = int((RUN / "slurmctld.pid").read_text())
@@ -142,7 +147,7 @@ class Folder:
 
     def wait_told(self, *words: str) -> None:
         """Wait until the outcomes of the attempts, and why they were paused, have each of these among them."""
-        support.wait_for(lambda: set(words) <= self._told())
+        support.wait_for(lambda: set(words) <= self._told(), 400)
 
     def _told(self) -> set[str]:
         self.hpo("status")  # which judges the workers, and notes why they were lost

@@ -15,7 +15,7 @@ def cluster() -> None:
     """The test cluster, with all its nodes."""
     if os.getuid() != 0 or not is_up():
         pytest.skip("needs the test cluster: tests/cluster/start")
-    run(str(CLUSTER / "start"), timeout=120)
+    run(str(CLUSTER / "start"), timeout=300)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ The test cluster is started anew with slurmdbd for these tests, and without it a
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -17,11 +18,15 @@ from slurm_support import CLUSTER, Folder, run
 
 pytestmark = pytest.mark.usefixtures("accounts")
 
-#: The first trial kills the process that runs it.
+#: The first trial kills the process that runs it, when the other worker has a trial of its own.
 KILLING = """
 import os, signal, time
 
 def run(hyperparams):
+    folder = os.environ["HPO_SUBMIT_DIR"]
+    open(f"{folder}/begun-{hyperparams['x']}", "w").close()
+    while not os.path.exists(f"{folder}/begun-2"):
+        time.sleep(0.05)
     if hyperparams["x"] == 1:
         os.kill(int(os.environ["HPO_WORKER"].split("-")[-2]), signal.SIGKILL)
     time.sleep(600)
@@ -40,7 +45,7 @@ def accounts(cluster: None) -> Iterator[None]:
     """
     if shutil.which("slurmdbd") is None:
         pytest.skip("needs slurmdbd: tests/cluster/start --accounting")
-    run(str(CLUSTER / "start"), "--accounting", timeout=120)
+    run(str(CLUSTER / "start"), "--accounting", timeout=300)
     change("add", "qos", "few", "MaxSubmitJobsPerUser=3")
     change("add", "qos", "long", "MaxSubmitJobsPerUser=6", "MaxWall=02:00:00")
     change("add", "account", "lab", "Description=lab", "Organization=lab")
@@ -54,7 +59,7 @@ def accounts(cluster: None) -> Iterator[None]:
     change("add", "account", "lab", "cluster=another", "Description=lab", "Organization=lab")
     change("add", "user", "root", "account=lab", "cluster=another")
     yield
-    run(str(CLUSTER / "start"), timeout=120)
+    run(str(CLUSTER / "start"), timeout=300)
 
 
 def change(*words: str) -> None:
@@ -65,6 +70,14 @@ def change(*words: str) -> None:
 def forgotten(job: str) -> bool:
     """Whether squeue does not know a job any more."""
     return job not in run("squeue", "-h", "-a", "-t", "all", "-o", "%F").split()
+
+
+def kept(job: str) -> list[str]:
+    """How the tasks of a job ended, as the accounts have it; asked of the real sacct, which nobody counts."""
+    path = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if not each.endswith("/fakes"))
+    sacct = shutil.which("sacct", path=path)
+    assert sacct is not None
+    return sorted(line.split()[0] for line in run(sacct, "-nXP", "-o", "State", "-j", job).splitlines())
 
 
 # -- before ----------------------------------------------------------------------------------------------------------
@@ -139,6 +152,7 @@ def test_the_users_own_variables_hold_and_are_known(folder: Folder) -> None:
         "SBATCH_WAIT": "1", "SBATCH_OUTPUT": "/nowhere/x", "SBATCH_DEBUG": "2", "SBATCH_EXPORT": "ALL",
         "SQUEUE_FORMAT": "%i", "SQUEUE_STATES": "PENDING", "SLURM_TIME_FORMAT": "relative", "SINFO_FORMAT": "%P",
     }  # fmt: skip
+    support.wait_for(no_jobs)
     folder.write(SLOW, "x = [1]", "", "  seconds = 600.0")
     assert "--account=lab, as SBATCH_ACCOUNT says" in folder.hpo("check", "model.in").stdout
     job = folder.submit()
@@ -165,7 +179,8 @@ def test_how_jobs_ended_that_squeue_has_forgotten_is_asked_of_sacct_once(
     job = folder.submit()
     support.wait_for(lambda: "FAILED" in run("squeue", "-h", "-j", job, "-t", "all", "-o", "%T"))
     run("scancel", job)
-    support.wait_for(lambda: forgotten(job))
+    support.wait_for(lambda: forgotten(job), 400)
+    support.wait_for(lambda: kept(job) == ["CANCELLED", "FAILED"])
 
     def states() -> list[str]:
         time.sleep(1.1)  # until a question is due

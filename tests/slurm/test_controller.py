@@ -49,8 +49,8 @@ def begin(folder: Folder, trials: int) -> str:
     control = "  nworkers = 2\n  custom_sbatch_args = --nodelist=node3"
     folder.write(LEAKY, points(trials), control, leaky(3, gated=4))
     job = folder.submit()
-    folder.wait_done(2)
-    support.wait_for(lambda: len(folder.experiment.ledger().workers) == 2)
+    folder.wait_done(4)
+    support.wait_for(lambda: folder.begun() == 6)  # each of the two has one that waits at the gate
     return job
 
 

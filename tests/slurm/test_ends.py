@@ -6,6 +6,7 @@ test_cluster.py.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import support
 from slurm_support import LEAKY, Folder, end_jobs, leaky, points, run
 
+from hpo import processes
 from hpo.slurm import jobs
 
 pytestmark = pytest.mark.usefixtures("cluster")
@@ -59,6 +61,17 @@ def refusing(folder: Path) -> str:
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
+def is_stopped(folder: Folder, task: str) -> bool:
+    """Whether the worker of a task is stopped (SIGSTOP)."""
+    mark = f"SLURM_ARRAY_TASK_ID={task.partition('_')[2]}\0".encode()
+    for pid in support.processes_with(str(folder.path)):
+        with contextlib.suppress(OSError):
+            about = Path(f"/proc/{pid}")
+            if b"hpo.worker.task" in (about / "cmdline").read_bytes() and mark in (about / "environ").read_bytes():
+                return processes.is_stopped(pid)
+    return False
+
+
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Iterator[Folder]:
     """A worker that does not hear that its minute is over."""
@@ -73,7 +86,7 @@ def held(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Iterator[Fo
 def patient(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Iterator[Folder]:
     """A job that is preempted by CANCEL after a GraceTime, of which Slurm does not tell a batch script."""
     folder = Folder(tmp_path_factory.mktemp("patient"))
-    folder.write(LEAKY, points(20), control("node4", more="  queue = patient\n"), leaky(3))
+    folder.write(LEAKY, points(20), control("node4", more="  queue = patient\n"), leaky(3, gated=4))
     folder.submit()
     support.wait_for(folder.starts)
     claim_node("node4")
@@ -141,6 +154,7 @@ def test_a_suspended_task_is_left_alone_by_its_sibling_on_the_node(folder: Folde
     support.wait_for(lambda: folder.begun() == 2)
     suspended = folder.starts()[0].job_task
     run("scontrol", "suspend", suspended)
+    support.wait_for(lambda: is_stopped(folder, suspended))  # Slurm says so before the node has heard of it
     folder.open_gate()
     support.wait_for(lambda: folder.experiment.ledger().ended)  # the sibling has found nothing to take over
     assert folder.done() == 3
@@ -154,6 +168,8 @@ def test_a_suspended_task_is_left_alone_by_its_sibling_on_the_node(folder: Folde
 
 
 def test_a_grace_time_is_worked_through_and_the_job_comes_back(patient: Folder) -> None:
+    support.wait_for(patient.paused)
+    patient.open_gate()
     patient.wait_done(20)
     assert patient.values() == {n: n * 2.0 for n in range(20)}
     assert max(start.restart for start in patient.starts()) == 1

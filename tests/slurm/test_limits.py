@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import support
-from slurm_support import RUN, Folder, run
+from slurm_support import RUN, Folder, run, unmount
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -80,4 +80,4 @@ def test_a_folder_that_the_nodes_may_only_read_is_told_by_status(folder: Folder)
         folder.submit()
         support.wait_for(lambda: "writable, on the compute nodes?" in folder.hpo("status").stdout)
     finally:
-        run(*inside, "umount", str(folder.path))
+        unmount(inside, folder.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,13 +89,18 @@ def test_without_an_answer_nothing_is_submitted(tmp_path: Path, room: Path) -> N
     assert not calls(room, "sbatch")
 
 
-def test_status_tells_how_old_the_word_on_a_job_is(tmp_path: Path, room: Path) -> None:
-    assert re.search(r"17_0, 17_1  running$", support.hpo("status", cwd=tmp_path, **CLUSTER).stdout, re.M)
-    for file in (tmp_path / "experiments" / "X000" / "scheduler").iterdir():
-        when = file.stat().st_mtime - 30
+def answers_of(folder: Path, when: float) -> None:
+    """Have squeue's answers be of another time."""
+    for file in (folder / "experiments" / "X000" / "scheduler").iterdir():
         os.utime(file, (when, when))
-    said = support.hpo("status", cwd=tmp_path, **CLUSTER).stdout
-    assert re.search(r"17_0, 17_1  running as of 3\d s ago$", said, re.M)
+
+
+def test_status_tells_how_old_the_word_on_a_job_is(tmp_path: Path, room: Path) -> None:
+    answers_of(tmp_path, time.time() + 600)  # as new as can be, however long the command takes to begin
+    assert re.search(r"17_0, 17_1  running$", support.hpo("status", cwd=tmp_path, **CLUSTER).stdout, re.M)
+    answers_of(tmp_path, time.time() - 9000)
+    said = support.hpo("status", cwd=tmp_path, HPO_ASK_EVERY="100000", **CLUSTER).stdout
+    assert re.search(r"17_0, 17_1  running as of 2 h 3\d min ago$", said, re.M)
     assert not (room / "calls").exists()
 
 
@@ -104,10 +110,10 @@ def test_no_job_waits_for_a_finished_search_unless_it_was_seen_since(tmp_path: P
     (tmp_path / "squeue").write_text(squeue_line("17_1", "PENDING", reason="Resources"))
     assert "17_1  pending: Resources" in support.hpo("status", cwd=tmp_path, **variables).stdout
     assert support.hpo("resume", cwd=tmp_path, HPO_EXECUTOR="local").returncode == 0
-    said = support.hpo("status", cwd=tmp_path, **CLUSTER).stdout
+    said = support.hpo("status", cwd=tmp_path, HPO_ASK_EVERY="3600", **CLUSTER).stdout
     assert "finished" in said
     assert "pending" not in said
-    assert "17_1  pending: Resources" in support.hpo("status", cwd=tmp_path, **variables).stdout
+    assert "17_1  pending: Resources" in support.hpo("status", cwd=tmp_path, **variables).stdout  # seen since
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="optional: gives a folder to another user")
@@ -145,6 +151,7 @@ def test_on_a_cluster_each_failed_trial_gets_a_task_again(folder: Folder) -> Non
     assert "JobHeldUser" in folder.hpo("status").stdout
     run("scontrol", "release", first)
     folder.wait_done(4)
+    support.wait_for(lambda: len(folder.experiment.ledger().ended) == 4)  # else one might take another trial
     folder.hpo("resume", "--retry-failed")
     assert [job.indexes for job in jobs.recorded(folder.experiment.folder)] == [[0, 1, 2, 3]] * 2
 
@@ -155,6 +162,7 @@ def test_on_a_cluster_cancel_ends_what_was_submitted_by_hand(folder: Folder) -> 
     folder.submit()
     array = run("sbatch", "--parsable", "--array=0-2%1", str(folder.experiment.folder / "submit.sbatch")).strip()
     support.wait_for(lambda: any(start.job_task.startswith(f"{array}_") for start in folder.starts()))
+    support.wait_for(lambda: folder.begun() == 2)
     folder.hpo("cancel")
     support.wait_for(lambda: not run("squeue", "-h", "-j", array, "-t", "PENDING,RUNNING,COMPLETING"))
     assert sum(start.job_task.startswith(f"{array}_") for start in folder.starts()) == 1
