@@ -77,7 +77,7 @@ def _trials(search: Search, experiment: Experiment) -> str:
 def interactive_run(file: str, overrides: Sequence[str], trial: str | None, *, debugger: bool) -> int:
     """`hpo run --interactive`: the same on a node, in an allocation with the file's resources; becomes srun.
 
-    Raises `SchedulerError` where there is no Slurm, and `UsageError` where this is a node of it, or a job's that is over.
+    Raises `SchedulerError` where there is no Slurm, and `UsageError` where this is a node of it, or one that has ended.
     """
     inputfile = _single(file, overrides, trial).checked.inputfile
     if not commands.on_path("srun"):

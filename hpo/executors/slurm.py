@@ -57,7 +57,8 @@ class SlurmExecutor:
         for number, array in enumerate(arrays, start=1):
             try:
                 # Each array has its own limit of tasks at a time: one after the other keeps to nworkers.
-                before = jobs.submit(experiment.folder, array, before if array.at_once else "").id
+                waits = request.dependency(experiment.keywords, before) if before and array.at_once else ""
+                before = jobs.submit(experiment.folder, array, waits).id
             except SchedulerError as error:
                 part = f" (array {number} of {len(arrays)})" if len(arrays) > 1 else ""
                 remedy = f"the experiment is kept: 'hpo resume {experiment.name}' submits what is left"

@@ -53,17 +53,17 @@ class Job:
         return [f"{self.id}_{index}" for index in self.indexes]
 
 
-def submit(folder: Path, array: Array, after: str = "") -> Job:
+def submit(folder: Path, array: Array, dependency: str = "") -> Job:
     """Hand submit.sbatch to sbatch, for the tasks of `array`. Raises `SchedulerError` with what helps.
 
     A job that cannot be noted, on a full disk, is cancelled, and `StorageError` raised. Signals to end wait until it is
     noted. What sbatch says to a job that it takes goes to standard error.
 
-    after: the number of a job that must have ended before.
+    dependency: what it waits for, as sbatch reads it, where that is not what the script says.
     """
     here = cluster_name()
     with held() as signals:
-        number, cluster, said = _handed_over(command(folder, array, after))
+        number, cluster, said = _handed_over(command(folder, array, dependency))
         signals.may_leave = False
         try:
             job = _record(folder, array, number, cluster or here)
@@ -117,9 +117,9 @@ def _cancelled_unrecorded(folder: Path, number: str, error: OSError) -> StorageE
     return StorageError(f"{cannot_write(folder, error)}; job {number}, which is not noted there, {became}")
 
 
-def command(folder: Path, array: Array, after: str = "") -> list[str]:
+def command(folder: Path, array: Array, dependency: str = "") -> list[str]:
     """The command that submits an array."""
-    options = [f"--array={array.option}", *([f"--dependency=afterany:{after}"] if after else [])]
+    options = [f"--array={array.option}", *([f"--dependency={dependency}"] if dependency else [])]
     return ["sbatch", "--parsable", *options, str(folder / "submit.sbatch"), str(array.first)]
 
 

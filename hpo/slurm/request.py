@@ -12,8 +12,8 @@ from hpo.slurm.queue import index_list, seconds
 
 #: The short options of sbatch that we have to recognise.
 _SHORT = {
-    "a": "array", "A": "account", "c": "cpus-per-task", "D": "chdir", "e": "error", "M": "clusters", "n": "ntasks",
-    "N": "nodes", "o": "output", "p": "partition", "t": "time", "W": "wait",
+    "a": "array", "A": "account", "c": "cpus-per-task", "d": "dependency", "D": "chdir", "e": "error", "M": "clusters",
+    "n": "ntasks", "N": "nodes", "o": "output", "p": "partition", "t": "time", "W": "wait",
 }  # fmt: skip
 #: What custom_sbatch_args cannot have, and why.
 _OURS = {
@@ -190,6 +190,15 @@ def resources(control: Mapping[str, Any]) -> list[str]:
     options = [f"--{name}={value}" for name, value in ours.items() if value and name not in names]
     gres = _gres(control, custom.value("gres"))
     return [*options, *([f"--gres={gres}"] if gres else []), *custom.without("gres")]
+
+
+def dependency(control: Mapping[str, Any], before: str) -> str:
+    """What an array waits for that follows another one, job `before`, beside what the user has jobs wait for.
+
+    Conditions of which one is enough (``?``) cannot be put beside another: that job waits for them, and this for it.
+    """
+    theirs = Custom.of(control).value("dependency")
+    return ",".join(filter(None, ("" if "?" in theirs else theirs, f"afterany:{before}")))
 
 
 def _gres(control: Mapping[str, Any], custom: str) -> str:

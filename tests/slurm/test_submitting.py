@@ -132,6 +132,26 @@ def test_what_a_sites_plugin_says_of_a_job_that_is_taken_is_passed_on(tmp_path: 
     assert done.stderr.splitlines().count("sbatch: your project has 12 hours left") == 1
 
 
+@pytest.mark.parametrize(
+    ("theirs", "following"),
+    [
+        ("", "afterany:17"),
+        ("custom_sbatch_args=--dependency=afterok:5:6,singleton", "afterok:5:6,singleton,afterany:17"),
+        ("custom_sbatch_args=-d afterok:5", "afterok:5,afterany:17"),
+        # Slurm takes no other condition beside them; the first array waits for one of them.
+        ("custom_sbatch_args=--dependency=afterok:5?afterok:6", "afterany:17"),
+    ],
+)
+def test_arrays_one_after_the_other_wait_for_what_the_user_has_them_wait_for(
+    tmp_path: Path, site: Path, theirs: str, following: str
+) -> None:
+    (tmp_path / "scontrol").write_text("ClusterName = faraway\nMaxArraySize = 2\nMaxJobCount = 9\nKillWait = 30 sec\n")
+    done = support.hpo(*SUBMIT, "array=trials", "nworkers=1", *filter(None, [theirs]), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    submitted = re.findall(r" sbatch --parsable (.*) /", (site / "calls").read_text())
+    assert submitted == ["--array=0-1%1", f"--array=0 --dependency={following}"]
+
+
 # -- nothing is lost between sbatch's word and the note of it --------------------------------------------------------
 
 #: sbatch, which takes a job and answers when `go` is there.
