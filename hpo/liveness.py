@@ -3,7 +3,8 @@
 A worker is *dead* only on evidence: on this host (equal boot id and pid namespace) its process is gone, a zombie, or
 another one under the same number; elsewhere its heartbeat stood still for a long time by the reader's own clock. Clocks
 of two hosts are never compared. A worker in a job of Slurm is dead, wherever it was, when Slurm says that its job is
-over. Everything else (an unreadable record, a host that cannot be seen) counts as alive or as not yet known.
+over, unless another user than the folder's owner began it: squeue is not asked for his jobs. Everything else (an
+unreadable record, a host that cannot be seen) counts as alive or as not yet known.
 """
 
 from __future__ import annotations
@@ -132,6 +133,13 @@ def identities(folder: Path) -> dict[str, Identity]:
     return {name: identity for name, identity in found.items() if identity is not None}
 
 
+def of_owner(folder: Path, worker: str) -> bool:
+    """Whether a worker was begun by the user whose experiment it is; squeue is not asked for the jobs of others."""
+    with contextlib.suppress(OSError):
+        return (folder / worker).stat().st_uid == folder.parent.stat().st_uid
+    return False
+
+
 def ended_tasks(folder: Path, ended: Mapping[str, str]) -> dict[str, int]:
     """The tasks of Slurm's jobs whose last start is over by the word of all its workers, and the number of that start.
 
@@ -257,9 +265,11 @@ class Liveness:
             processes.kill_marked(worker)
 
     def _by_job(self, identity: Identity) -> Vitality | None:
-        """What Slurm says of a worker's job; None for a worker outside of a job."""
+        """What Slurm says of a worker's job; None for a worker outside of a job, or in one that is not asked for."""
         if identity.job is None:
             return None
+        if not of_owner(self._folder, identity.id):
+            return Vitality.DEAD if self._verdicts.superseded(identity.job) else None
         lives = self._verdicts.lives(identity.id, identity.job)
         if lives is False:  # for ever: who looks next need not ask again
             reason = self._verdicts.reason(identity.job)

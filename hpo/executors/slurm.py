@@ -169,8 +169,9 @@ def _by_hand(experiment: Experiment) -> Sequence[str]:
     judge = liveness.Liveness(experiment.workers, kill=False)
     for name, each in liveness.identities(experiment.workers).items():
         number = each.job_task.partition("_")[0]
-        ours = not each.is_task or number in found or number in {job.id for job in recorded}
-        if not ours and each.cluster in clusters and name not in ended and judge.of(name) is not Vitality.DEAD:
+        new = each.is_task and number not in found and number not in {job.id for job in recorded}
+        new = new and liveness.of_owner(experiment.workers, name)  # other users' jobs are theirs to end
+        if new and each.cluster in clusters and name not in ended and judge.of(name) is not Vitality.DEAD:
             found.add(number)
     return sorted(found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -124,6 +125,29 @@ def test_a_job_that_came_back_learns_from_squeue_why(
     (tmp_path / "answer").write_text(row("RUNNING", restarts=1))
     assert eyes.of("w") is Vitality.DEAD
     assert eyes.reason("w") == "NODE_FAIL"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="optional: gives a file to another user")
+@pytest.mark.parametrize("executor", ["local", "slurm"])
+def test_the_job_of_another_user_is_not_missed_in_an_answer_for_the_owners(
+    workers: Path, tmp_path: Path, fakes: Callable[..., Path], executor: str
+) -> None:
+    """Who goes on with an experiment of a colleague in an allocation of his own is judged by the heartbeat."""
+    mine = liveness.read(workers, "w")
+    assert mine is not None
+    liveness.write(workers, replace(mine, id="theirs", machine_id="another", executor=executor, job_task="18"))
+    os.chown(workers / "theirs", 12345, -1)
+    (tmp_path / "answer").write_text("")
+    fakes(squeue=f"say {tmp_path / 'answer'}")
+    now = 0.0
+    eyes = Liveness(workers, kill=False, clock=lambda: now)
+    assert eyes.of("w") is Vitality.DEAD
+    assert {eyes.of("theirs") for _ in range(3)} == {Vitality.UNKNOWN}
+    (workers / "theirs.beat").write_text("1")
+    assert eyes.of("theirs") is Vitality.ALIVE
+    assert not (workers / "theirs.dead").exists()
+    now = liveness.HEARTBEAT_LIMIT + 1
+    assert eyes.of("theirs") is Vitality.DEAD
 
 
 @pytest.mark.parametrize(
