@@ -80,6 +80,18 @@ def test_within_an_allocation_without_the_users_variables_the_workers_have_them(
     assert len({each["worker"] for each in metrics(folder)}) == 2
 
 
+def test_a_job_that_has_ended_is_known_as_such(folder: Folder) -> None:
+    """Also while Slurm still remembers it."""
+    write(folder, 2)
+    done = subprocess.run(["sbatch", "--parsable", "--wait", "-o", "/dev/null", "--wrap", "true"],
+                          capture_output=True, text=True, check=True, timeout=100)  # fmt: skip
+    for job in (done.stdout.strip(), "66999999"):
+        folder.environment["SLURM_JOB_ID"] = job
+        said = folder.hpo("submit-job", "model.in", code=2).stderr
+        assert f"SLURM_JOB_ID={job} is of a job that has ended" in said
+    assert not (folder.path / "experiments").exists()
+
+
 def test_within_a_step_the_workers_run_there_and_share_out_its_gpus(folder: Folder) -> None:
     """As with `srun --pty bash`."""
     write(folder, 2)

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import support
+from slurm_support import Folder
 
 from hpo.errors import SchedulerError
+from hpo.results.view import View
 from hpo.slurm import jobs
 from hpo.slurm.request import Array
 
@@ -88,6 +90,17 @@ def test_variables_of_sbatch_that_would_come_before_the_script_are_in_it(
 def test_a_profile_that_keeps_the_modules_out_of_jobs_is_named(tmp_path: Path, site: Path) -> None:
     done = support.hpo("check", "model.in", "executor=slurm", cwd=tmp_path, SBATCH_EXPORT="NONE")
     assert "--export=NONE, as SBATCH_EXPORT says" in done.stdout
+
+
+@pytest.mark.parametrize(("control", "seen"), [("", ""), ("  custom_sbatch_args = --export=ALL", "mine")])
+def test_whether_jobs_have_the_submitters_variables_on_a_cluster(folder: Folder, control: str, seen: str) -> None:
+    """The site's profile says no; the file has the last word."""
+    script = "import os\n\ndef run(hyperparams):\n    return {'val_loss': 1.0, 'own': os.environ.get('OWN', '')}\n"
+    folder.write(script, "x = [1]", control)
+    folder.environment |= {"SBATCH_EXPORT": "NONE", "OWN": "mine"}
+    folder.submit()
+    folder.wait_done(1)
+    assert [row.metrics["own"] for row in View(folder.experiment).rows()] == [seen]
 
 
 def test_scancel_asks_nothing_back_and_spares_no_job(
