@@ -24,8 +24,8 @@ from hpo.slurm.request import Array
 _NUMBER = (re.compile(r"(\d+)(?:;(\S+))?"), re.compile(r".*Submitted batch job (\d+)(?: on cluster (\S+))?"))
 #: scancel's word for a job of which nothing (or nothing that waits) is left.
 _GONE = ("invalid job id", "already complet")
-#: A job that does not begin by itself.
-_HELD = re.compile("HeldUser|_held|_HOLD")
+#: A job that does not begin by itself, in Slurm's words: "JobHeldUser", "launch failed requeued held", REQUEUE_HOLD.
+_HELD = re.compile("HeldUser|[ _]held|_HOLD")
 #: The signal by which Slurm says that it could not open the output of a job.
 _NO_OUTPUT = 53
 #: Beside the record of a job: what was learnt of it, which does not hold for a later job of the same number.

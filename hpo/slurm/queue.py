@@ -79,11 +79,11 @@ def read() -> Queue:
 
 
 def lost_nodes() -> list[str]:
-    """The nodes that Slurm holds for lost: the jobs that they had are queued again, and do not say why.
+    """The nodes that Slurm holds for lost, in hidden partitions too: the jobs that they had do not say why they wait.
 
     Raises `SchedulerError`.
     """
-    rows = (line.split() for line in commands.ask("sinfo", "-h", "-N", "-o", "%N %T").splitlines())
+    rows = (line.split() for line in commands.ask("sinfo", "-h", "-a", "-N", "-o", "%N %T").splitlines())
     lost = {row[0] for row in rows if len(row) == 2 and (row[1].startswith(("down", "fail")) or "*" in row[1])}
     return sorted(lost)
 

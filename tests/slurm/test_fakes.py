@@ -474,6 +474,27 @@ def test_status_right_after_the_submission_and_without_an_answer(tmp_path: Path,
     assert [job["state"] for job in document["jobs"]] == ["SUBMITTED", "SUBMITTED"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "helps"),
+    [
+        ("JobHeldUser", True),
+        ("launch failed requeued held", True),
+        ("job_requeued_in_held_state", True),
+        ("JobHeldAdmin", False),  # which no user can release
+        ("Resources", False),
+    ],
+)
+def test_what_lets_a_held_job_begin_is_told(
+    tmp_path: Path, site: Callable[..., Path], reason: str, helps: bool
+) -> None:
+    site(squeue=f"say {tmp_path / 'answer'}")
+    (tmp_path / "answer").write_text(row("17_0", "PENDING", reason=reason))
+    assert support.hpo(*SUBMIT, cwd=tmp_path).returncode == 0
+    said = support.hpo("status", cwd=tmp_path).stdout
+    assert f"17_0  pending: {reason}" in said
+    assert ("'scontrol release 17' lets it begin" in said) is helps
+
+
 def test_slow_answers_are_waited_for(tmp_path: Path, site: Callable[..., Path]) -> None:
     room = site()
     (room / "sinfo").unlink()

@@ -110,6 +110,16 @@ def test_which_nodes_are_lost_is_asked_once_for_all_jobs_and_readers(
     assert (room / "calls").read_text().count(" sinfo ") == 1
 
 
+def test_a_lost_node_of_a_hidden_partition_is_found(workers: Path, tmp_path: Path, fakes: Callable[..., Path]) -> None:
+    (tmp_path / "answer").write_text(row("RUNNING", restarts=1))
+    room = fakes(squeue=f"say {tmp_path / 'answer'}")
+    (room / "sinfo").write_text('#!/bin/sh\ncase " $* " in *" -a "*) echo "node5 down*" ;; esac\n')
+    (room / "sinfo").chmod(0o755)
+    eyes = Liveness(workers, kill=False)
+    assert eyes.of("w") is Vitality.DEAD
+    assert eyes.reason("w") == "NODE_FAIL"
+
+
 def test_a_job_that_came_back_learns_from_squeue_why(
     workers: Path, tmp_path: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
