@@ -9,6 +9,7 @@ nothing.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from hpo.slurm import commands
 from hpo.slurm.board import Board
 from hpo.slurm.place import Incarnation
 from hpo.slurm.queue import RUNNING, STOPPED, Task
+
+#: Seconds between two tries to learn why SIGTERM came: a site's KillWait may be as short as five.
+ASK_AGAIN_EVERY = 2.0
 
 
 class Verdicts:
@@ -84,19 +88,31 @@ class Termination:
     again: bool = False
 
 
-def termination(here: Incarnation) -> Termination:
-    """Why this process's own job got SIGTERM, as far as Slurm tells."""
-    try:
-        shown = commands.ask("scontrol", "show", "job", here.task)
-    except SchedulerError:
-        return Termination()
+def termination(here: Incarnation, patience: float = 0.0) -> Termination:
+    """Why this process's own job got SIGTERM, as far as Slurm tells.
+
+    patience: seconds until SIGKILL. As long a slurmctld that is too busy to answer is asked again: who preempts many
+    jobs at once keeps it busy, and one that is taken for cancelled is not queued again.
+    """
+    shown = _shown(here, time.monotonic() + patience)
     told = dict(re.findall(r"\b((?:Preempt|Start|Suspend)Time|Reason|Restarts)=(\S+)", shown))
-    again = told.get("Restarts", "0") != str(here.restart)
+    again = told.get("Restarts", str(here.restart)) != str(here.restart)
     if _preempted(told, again):
         return Termination("PREEMPTED", again)
     if told.get("Reason") == "TimeLimit":
         return Termination("TIMEOUT", again)
     return Termination("REQUEUED" if again else "", again)
+
+
+def _shown(here: Incarnation, until: float) -> str:
+    """What scontrol shows of a job; "" when it has not answered by `until`, on the monotonic clock."""
+    while True:
+        try:
+            return commands.ask("scontrol", "show", "job", here.task)
+        except SchedulerError:
+            if time.monotonic() + ASK_AGAIN_EVERY > until:
+                return ""
+        time.sleep(ASK_AGAIN_EVERY)
 
 
 def _preempted(told: Mapping[str, str], again: bool) -> bool:

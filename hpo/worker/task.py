@@ -101,7 +101,7 @@ class Task:
         if ended is Ended.WALLTIME:
             self._go_on("too little of its walltime is left for another trial")
         elif ended is Ended.TERMINATED and not self._stopped():
-            told = verdict.termination(self.here)
+            told = verdict.termination(self.here, patience=float(os.environ.get("HPO_KILL_WAIT") or 0))
             if told.reason:
                 with contextlib.suppress(OSError):
                     liveness.leave_reason(self.experiment.workers, self.here, told.reason)

@@ -201,6 +201,23 @@ class TestQueuedAgain:
         assert calls() == ["scontrol requeue", "sbatch --parsable"]
 
 
+@pytest.mark.parametrize(("kill_wait", "again"), [("1000", True), ("0", False)])
+def test_why_sigterm_came_is_asked_again_while_there_is_time(
+    experiment, slurm, fakes, tmp_path, monkeypatch, kill_wait, again
+):
+    """A slurmctld that preempts many jobs is too busy to tell at the first try, and will not queue it by itself."""
+    calls = slurm("")
+    (tmp_path / "shown").write_text("PreemptTime=2026-01-01T00:00:09 StartTime=2026-01-01T00:00:01 Restarts=0\n")
+    room = tmp_path / "fakes"
+    busy = f"[ -e '{tmp_path}/asked' ] || {{ touch '{tmp_path}/asked'; echo '{BUSY}' >&2; exit 1; }}"
+    tells = f"|| {{ {busy}; exec cat '{tmp_path / 'shown'}'; }}"
+    (room / "scontrol").write_text((room / "scontrol").read_text().replace("|| exit 0", tells))
+    monkeypatch.setattr("hpo.slurm.verdict.ASK_AGAIN_EVERY", 0.01)
+    monkeypatch.setenv("HPO_KILL_WAIT", kill_wait)
+    Task(Experiment(experiment.folder), HERE, None).conclude(Ended.TERMINATED)
+    assert calls() == (["scontrol requeue"] if again else [])
+
+
 def test_a_job_that_cannot_be_noted_is_cancelled(experiment, slurm, fakes, tmp_path):
     """On a full disk: it would run, and nobody would know of it."""
     slurm(DISABLED)
