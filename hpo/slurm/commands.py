@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -120,7 +121,8 @@ def _run(command: Sequence[str], patience: float, text: str, *, apart: bool) -> 
             out, errors = process.communicate(text, timeout=patience)
         except BaseException:
             if apart:  # sbatch may be a site's own script, which has begun the real one
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
             process.kill()
             raise
     return process.returncode, out, errors

@@ -37,7 +37,10 @@ class Held:
 
 @contextlib.contextmanager
 def held() -> Iterator[Held]:
-    """Within, SIGINT, SIGTERM and SIGHUP wait, where they come to the main thread; then they do what they do else."""
+    """Within, SIGINT, SIGTERM and SIGHUP wait, where they come to the main thread; then they do what they do else.
+
+    After an error they do not come any more: it ends the command as well, and has something to say.
+    """
     signals = Held()
     if threading.current_thread() is not threading.main_thread():
         yield signals
@@ -50,5 +53,5 @@ def held() -> Iterator[Held]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for heard in signals.heard:
-            signal.raise_signal(heard)
+    for heard in signals.heard:
+        signal.raise_signal(heard)

@@ -219,6 +219,16 @@ def test_a_second_ctrl_c_leaves_and_says_that_the_job_may_be_there(tmp_path: Pat
     support.wait_for(lambda: not support.processes_with(str(site)))
 
 
+def test_a_refusal_is_told_also_to_who_has_pressed_ctrl_c(tmp_path: Path, site: Path) -> None:
+    instead(site, "sbatch", SLOW.format(tmp_path).replace("echo 17", "echo 'sbatch: error: no more' >&2; exit 1"))
+    with submitting(tmp_path) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        (tmp_path / "go").touch()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "sbatch: no more" in errors
+
+
 @pytest.mark.parametrize("behaviour", ["hang", "garbage"])
 def test_when_nobody_knows_whether_the_job_came_through_it_is_said_where_to_look(
     tmp_path: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, behaviour: str
