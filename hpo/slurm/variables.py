@@ -32,11 +32,12 @@ def carried(
     said = custom.names() | {option for option, keyword in KEYWORDS.items() if keyword in given}
     if "nthreads" in given:
         said.add("cpus-per-task")
-    if not _GPUS.isdisjoint(given) or "gpu" in custom.value("gres"):
+    gpus_said = not _GPUS.isdisjoint(given) or not said.isdisjoint(_GPU_OPTIONS)
+    if gpus_said or "gpu" in custom.value("gres"):
         said.update(_GPU_OPTIONS)
     for variable, option in SBATCH_OPTIONS.items():
         value = environ.get(variable, "")
-        if option == "gres" and not _GPUS.isdisjoint(given):
+        if option == "gres" and gpus_said:
             value = ",".join(part for part in value.split(",") if part.partition(":")[0] != "gpu")
         if variable in environ and (value or option == _BARE) and not said.intersection(_kin(option)):
             said.add(option)

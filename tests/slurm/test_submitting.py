@@ -69,6 +69,7 @@ def options(folder: Path) -> list[str]:
         (["custom_sbatch_args=--export=ALL"], {"SBATCH_EXPORT": "NONE"}, ["--export=ALL"], ["--export=NONE"]),
         (["worker_type=cpu"], {"SBATCH_GPUS": "2", "SBATCH_GPUS_PER_NODE": "1"}, [], ["--gpus=2", "--gpus-per-node=1"]),
         (["custom_sbatch_args=--gres=gpu:2"], {"SBATCH_GPUS": "4"}, ["--gres=gpu:2"], ["--gpus=4"]),
+        (["custom_sbatch_args=--gpus=2"], {"SBATCH_GRES": "gpu:4,lscratch:9"}, ["--gpus=2", "--gres=lscratch:9"], []),
         ([], {"SBATCH_GPUS": "2", "SBATCH_GPUS_PER_NODE": "1"}, ["--gpus=2"], ["--gpus-per-node=1"]),
         (["custom_sbatch_args=--threads-per-core=2"], {"SBATCH_HINT": "nomultithread"}, [], ["--hint=nomultithread"]),
         ([], {"SBATCH_HINT": "nomultithread", "SLURM_HINT": "multithread"}, ["--hint=nomultithread"], []),
