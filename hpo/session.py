@@ -138,20 +138,20 @@ def resume(
     limits: other values of n_trials and max_hours, which hold from now on, unless the search was over and stays so.
     """
     limits = limits or {}
-    if slurm.ids(experiment):
-        slurm.refuse_strangers(experiment)  # before anything is changed
-    if retry_failed:
-        experiment.request_retry(View(experiment).failed_attempts())
     view = View(experiment)
+    failed = view.failed_attempts() if retry_failed else []
+    if not failed and not limits and _nothing_left(view, manner):
+        return 0
+    executor = _ready(experiment, manner)  # who refuses does so before anything is changed
+    if failed:
+        experiment.request_retry(failed)
+        view = View(experiment)
     budget = limits.get("n_trials", experiment.budget) or UNLIMITED
     if limits and (view.uncommitted or budget > experiment.budget):
         experiment.request_limits(limits)
-    if nothing := _why_nothing_is_left(view):
-        say(experiment.name if manner.parsable else nothing)
+        view = View(experiment)
+    if _nothing_left(view, manner):
         return 0
-    executor = _where(experiment)
-    if manner.detach:
-        refuse_to_detach(executor)
     experiment.request_resume()
     _tell_changes(experiment)
     if experiment.budget != UNLIMITED and not manner.parsable:
@@ -165,6 +165,26 @@ def resume(
             say(experiment.name if manner.parsable else following)
             return 0
     return begin(experiment, executor, manner, workers=workers)
+
+
+def _nothing_left(view: View, manner: Manner) -> bool:
+    """Whether there is nothing to go on with, which is said then."""
+    nothing = _why_nothing_is_left(view)
+    if nothing:
+        say(view.experiment.name if manner.parsable else nothing)
+    return bool(nothing)
+
+
+def _ready(experiment: Experiment, manner: Manner) -> str:
+    """The executor that goes on. Raises `UsageError` and `SchedulerError` where it cannot."""
+    if slurm.ids(experiment):
+        slurm.refuse_strangers(experiment)
+    executor = _where(experiment)
+    if manner.detach:
+        refuse_to_detach(executor)
+    if executors.TABLE[executor].queued:
+        slurm.renew(experiment)
+    return executor
 
 
 def _why_nothing_is_left(view: View) -> str:

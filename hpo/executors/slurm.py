@@ -38,9 +38,9 @@ class SlurmExecutor:
         self._stop_waiting = False
 
     def start(self, experiment: Experiment, count: int) -> None:
-        """Submit tasks for `count` workers beside those that are there.
+        """Submit tasks for `count` workers beside those that are there, as `renew` has learnt.
 
-        Raises `SchedulerError` when sbatch refuses or squeue does not answer, `UsageError` in another user's folder.
+        Raises `SchedulerError` when sbatch refuses, `UsageError` in another user's folder.
         """
         refuse_strangers(experiment)
         self._experiment = experiment
@@ -90,21 +90,28 @@ def plan(experiment: Experiment, count: int, largest: int) -> list[Array]:
     return request.worker_arrays(max(0, tasks - len(there)), largest)
 
 
-def _staying(experiment: Experiment) -> set[str]:
-    """The tasks that may still take trials, by what squeue says now.
+def renew(experiment: Experiment) -> None:
+    """Have squeue asked which of the experiment's jobs are there: an older answer would show jobs just cancelled.
 
-    An older answer would show jobs that the user has just cancelled. Of tasks that are COMPLETING, only those come back
-    that were queued again; the others save what they can.
+    Raises `SchedulerError` when it does not answer.
+    """
+    if jobs.all_over(experiment.folder):
+        return
+    try:
+        Board(experiment.scheduler).renew()
+    except SchedulerError as error:
+        raise SchedulerError(
+            f"Slurm does not tell which jobs of {experiment.name} are there: {error}\n"
+            f"try 'hpo resume {experiment.name}' again later"
+        ) from None
+
+
+def _staying(experiment: Experiment) -> set[str]:
+    """The tasks that may still take trials, by what squeue said last.
+
+    Of tasks that are COMPLETING, only those come back that were queued again; the others save what they can.
     """
     board = Board(experiment.scheduler)
-    if not jobs.all_over(experiment.folder):
-        try:
-            board.renew()
-        except SchedulerError as error:
-            raise SchedulerError(
-                f"Slurm does not tell which jobs of {experiment.name} are there: {error}\n"
-                f"try 'hpo resume {experiment.name}' again later"
-            ) from None
     begun = liveness.last_starts(experiment.workers)
     ended = liveness.ended_tasks(experiment.workers, experiment.ledger().ended)
     tasks = (seen for seen in jobs.look(experiment.folder, board, ended, learn=False) if seen.active)

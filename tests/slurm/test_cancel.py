@@ -36,16 +36,23 @@ class Site:
 
     def cancel_what_waits(self) -> None:
         """The first step of `hpo cancel`, which was killed then."""
-        experiment = Experiment(self._folder / "experiments" / "X000")
-        experiment.request_stop("cancelled", kill=True)
-        slurm.cancel(experiment, waiting_only=True)
+        self.experiment.request_stop("cancelled", kill=True)
+        slurm.cancel(self.experiment, waiting_only=True)
 
-    def hpo(self, *words: str, asked: bool = True) -> str:
-        """What a command prints. asked: whether squeue may be asked anew."""
+    def is_down(self, command: str) -> None:
+        """From now on a command does not reach slurmctld."""
+        (self._room / f"{command}.does").write_text("down")
+
+    @property
+    def experiment(self) -> Experiment:
+        return Experiment(self._folder / "experiments" / "X000")
+
+    def hpo(self, *words: str, asked: bool = True, code: int = 0) -> str:
+        """What a command prints that ends with `code`. asked: whether squeue may be asked anew."""
         cluster = {"HPO_EXECUTOR": "slurm", "SLURM_CLUSTER_NAME": "faraway", "HPO_ASK_EVERY": "0" if asked else "999"}
         done = support.hpo(*words, cwd=self._folder, **cluster)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert done.returncode == code, done.stderr
+        return done.stderr if code else done.stdout
 
     def states(self, *, asked: bool = True) -> list[str]:
         """The states of the jobs that `hpo status` tells."""
@@ -122,6 +129,18 @@ def test_what_was_cancelled_is_over_when_squeue_says_so(site: Site) -> None:
     assert len(site.cancelled()) == 2  # nobody is asked any more
     site.gives("18")
     assert "JOB_ID=18" in site.hpo("resume")
+
+
+def test_a_resume_that_is_refused_has_changed_nothing(site: Site) -> None:
+    """While Slurm does not tell which jobs are there, the search stays stopped."""
+    site.shows("RUNNING")
+    site.hpo("cancel")
+    control = site.experiment.control
+    before = sorted(file.name for file in control.iterdir())
+    site.is_down("squeue")
+    said = site.hpo("resume", code=1)
+    assert "does not tell which jobs of X000 are there" in said
+    assert sorted(file.name for file in control.iterdir()) == before
 
 
 def test_who_looks_meanwhile_keeps_no_job_from_being_ended(site: Site) -> None:
