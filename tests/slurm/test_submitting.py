@@ -206,6 +206,20 @@ def test_a_signal_while_sbatch_runs_waits_until_the_job_is_noted(
         assert out.endswith("JOB_ID=17\n")
 
 
+def test_a_ctrl_c_while_sbatch_runs_loses_no_job_on_a_cluster(folder: Folder, fakes: Callable[..., Path]) -> None:
+    folder.write(support.SQUARE, "x = [1, 2]", "")
+    room = fakes(sbatch="slow")
+    command = [*support.COMMAND, "submit-job", "model.in"]
+    with subprocess.Popen(
+        command, cwd=folder.path, env=support.environment(**folder.environment), start_new_session=True
+    ) as process:
+        support.wait_for(lambda: (room / "calls").exists() and "--parsable" in (room / "calls").read_text())
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 130
+    assert len(jobs.recorded(folder.experiment.folder)) == 1
+    folder.wait_done(2)
+
+
 def test_a_second_ctrl_c_leaves_and_says_that_the_job_may_be_there(tmp_path: Path, site: Path) -> None:
     instead(site, "sbatch", SLOW.format(tmp_path))
     with submitting(tmp_path) as process:
