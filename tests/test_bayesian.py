@@ -565,6 +565,7 @@ def test_what_is_not_there_is_one_sentence(tmp_path, source):
         ("sampler = cmaes", SPACE, "'m' is conditional; sampler = tpe can"),
         ("sampler = gp", SPACE, "'m' is conditional; sampler = tpe can"),
         ("sampler = cmaes\nobjective = a b", "x = real(0, 1)\ny = real(0, 1)", "sampler = tpe and nsga2 can"),
+        ("sampler = gp", "x = int(0, 100000000)", "'x' has 100000001; sampler = tpe can, or a range of reals"),
         ("sampler = grid", SPACE, "sampler = grid is for workflow = grid"),
         ("pruner = median\nobjective = a b", SPACE, "pruner = median judges one objective, not 2"),
         ("pruner = median\npruner_factor = 3", SPACE, "pruner_factor is no option of pruner = median"),
@@ -674,6 +675,10 @@ AUTO: Sequence[tuple[str, str, str]] = [
     ("pruner = median", "x = real(0, 1)", "tpe"),
     ("objective = a b", "x = real(0, 1)", "tpe"),
     ("", "v = vector(30, real(0, 1))", "tpe"),
+    ("", "x = int(0, 2147483647)", "tpe"),  # a Gaussian process would list them all
+    ("", "x = int(1, 1000000, log)\ny = real(0, 1)", "tpe"),
+    ("", "x = real(0, 1, step=1e-6)\ny = real(0, 1)", "tpe"),
+    ("", "x = int(1, 100000)\ny = real(0, 1, step=1e-4)", "gp"),
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hpo.samplers.base import Task
-from hpo.samplers.optuna_models import GP_TRIALS, torch_is_there
+from hpo.samplers.optuna_models import GP_TRIALS, too_fine, torch_is_there
 
 #: Beyond so many dimensions a Gaussian process has no lead over TPE.
 GP_DIMENSIONS = 20
@@ -20,6 +20,9 @@ def automatic(task: Task) -> tuple[str, str]:
     dimensions = len(task.space.domains())
     if dimensions > GP_DIMENSIONS:
         return "tpe", f"{dimensions} dimensions are more than the {GP_DIMENSIONS} in which Gaussian processes lead"
+    if (fine := too_fine(task)) is not None:
+        label, number = fine
+        return "tpe", f"Gaussian processes list the values of a range, and {label!r} has {number}"
     if not torch_is_there():
         return "tpe", "Gaussian processes would find better values here, but they need torch, which is not installed"
     later = f"; from trial {GP_TRIALS} on TPE takes over" if (task.n_trials or GP_TRIALS + 1) > GP_TRIALS else ""

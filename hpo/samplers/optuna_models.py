@@ -9,11 +9,14 @@ from functools import partial
 from typing import Any
 
 from hpo.samplers.base import Remark, Row, Sampler, Task
+from hpo.samplers.units import count
 from hpo.space import ChoiceDomain, Space
 from hpo.told import Told
 
 #: Gaussian processes are fitted to all trials so far: up to so many that takes well under a second.
 GP_TRIALS = 300
+#: Optuna's Gaussian process lists the values of every range that has an end of them: so many are no burden.
+GP_VALUES = 100_000
 #: So many trials must have ended before a model is asked, or all of a smaller design.
 STARTUP = 10
 
@@ -41,6 +44,12 @@ class Model:
 def torch_is_there() -> bool:
     """Whether torch, which Optuna's Gaussian processes need, can be imported; it is not."""
     return importlib.util.find_spec("torch") is not None
+
+
+def too_fine(task: Task) -> tuple[str, int] | None:
+    """Return a range with more values than a Gaussian process may list, and how many they are; None without one."""
+    counts = ((label, count(domain) or 0) for label, domain in task.space.domains().items())
+    return next(((label, number) for label, number in counts if number > GP_VALUES), None)
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------
@@ -74,6 +83,9 @@ def _gp_cannot(task: Task) -> str | None:
         return f"needs every parameter in every trial, but {_some(task.conditional)} is conditional; sampler = tpe can"
     if not torch_is_there():
         return "needs torch, which is not installed; sampler = tpe needs nothing more"
+    if (fine := too_fine(task)) is not None:
+        label, number = fine
+        return f"lists the values of a range, and {label!r} has {number}; sampler = tpe can, or a range of reals"
     return None
 
 

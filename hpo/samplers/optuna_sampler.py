@@ -46,6 +46,9 @@ _LEAST_SOURCES = 10
 #: In more dimensions the determinant of their covariance, 0.01 to this power at least, is no double any more.
 _MOST_SOURCE_DIMENSIONS = 150
 
+#: All whole numbers up to here are doubles.
+_EXACT = 2**53
+
 _STATES = {
     Kind.COMPLETED: TrialState.COMPLETE,
     Kind.FAILED: TrialState.COMPLETE,
@@ -216,16 +219,26 @@ def _distribution(domain: Domain) -> BaseDistribution:
     match domain:
         case ChoiceDomain(choices):
             return CategoricalDistribution(choices)
+        case IntDomain(low, high, log) if _is_beyond_doubles(domain):
+            return FloatDistribution(float(low), float(high), log)
         case IntDomain(low, high, log, step):
             return IntDistribution(low, high, log, step)
         case FloatDomain(low, high, log, step):
             return FloatDistribution(low, high, log, step)
 
 
+def _is_beyond_doubles(domain: IntDomain) -> bool:
+    """Whether it has whole numbers that no double is: to Optuna, which keeps doubles, they would be others."""
+    return max(abs(domain.low), abs(domain.high)) > _EXACT
+
+
 def _suggest(trial: optuna.Trial, label: str, domain: Domain) -> Any:
     match domain:
         case ChoiceDomain(choices):
             return trial.suggest_categorical(label, choices)
+        case IntDomain(low, high, log, step) if _is_beyond_doubles(domain):
+            value = int(trial.suggest_float(label, float(low), float(high), log=log))
+            return low + (min(max(value, low), high) - low) // step * step
         case IntDomain(low, high, log, step):
             return trial.suggest_int(label, low, high, log=log, step=step)
         case FloatDomain(low, high, log, step):

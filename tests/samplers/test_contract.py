@@ -107,6 +107,18 @@ def test_a_transformation_may_be_infinite_at_the_edge_where_the_best_lies(name: 
     assert len(search.run(20)) == 20
 
 
+@pytest.mark.parametrize("high", [2**31 - 1, 10**18, 2**63 - 1, 10**30])
+@pytest.mark.parametrize("name", [name for name in samplers.TABLE if name not in ("grid", "gp")])
+def test_ranges_of_very_many_values_are_searched(name: str, high: int):
+    space = ParameterSpace(
+        [Integer("n", 0, high), Integer("third", 0, high, step=3), Integer("log", 1, high, log=True), Real("x", 0, 1)]
+    )
+    for params in Searching(name, space, lambda p: {"value": -p["n"] / high - p["third"] / high}, 2).run(24):
+        assert 0 <= params["n"] <= high
+        assert 1 <= params["log"] <= high
+        assert params["third"] in range(0, high + 1, 3)
+
+
 # -- what is known beforehand ------------------------------------------------------------------------------------------
 
 
