@@ -22,6 +22,12 @@ from hpo.space.texts import as_read, list_in_text
 #: A grid over a transformed parameter is listed once, to leave out values that occur twice; so many at most.
 MAX_LISTED = 1_000_000
 
+#: So many steps of a real range can be told apart.
+MAX_STEPS = 1e15
+
+#: Bounds of whole numbers, whose difference has to be a double.
+MAX_WHOLE = 10**300
+
 _DECIMAL = Context(prec=50)
 
 
@@ -295,6 +301,7 @@ class Integer(Parameter):
     def __post_init__(self) -> None:
         for bound in (self.low, self.high, self.step):
             self._check(_is_int(bound), f"{bound!r} is not a whole number")
+            self._check(abs(bound) <= MAX_WHOLE, "its whole numbers are too large")
         _check_range(self)
         self._check(not self.log or self.low >= 1, f"a logarithmic scale begins at 1 or above, not at {self.low}")
         super().__post_init__()
@@ -348,12 +355,14 @@ class Real(Parameter):
     def __post_init__(self) -> None:
         for key in ("low", "high", "step"):
             bound = getattr(self, key)
-            if bound is not None:
+            if bound is not None or key != "step":
                 self._check(is_number(bound), f"{bound!r} is not a finite number")
                 object.__setattr__(self, key, float(bound))
         if is_number(self.default):
             object.__setattr__(self, "default", float(self.default))
         _check_range(self)
+        few = self.step is None or (self.high - self.low) / self.step <= MAX_STEPS
+        self._check(few, f"a step of {self.step} makes too many values; leave it out, or give a larger one")
         self._check(not self.log or self.low > 0, f"a logarithmic scale begins above 0, not at {self.low}")
         super().__post_init__()
 

@@ -109,7 +109,8 @@ def _logical(value: Any) -> Any:
 
 def _int(item: _Item) -> Parameter:
     low, high = (_whole(item.number(key)) for key in ("lower", "upper"))
-    return Constant(item.name, low) if low == high else Integer(item.name, low, high, item.log(low))
+    integer = Integer(item.name, low, high, item.log(low) and low != high)
+    return Constant(item.name, low) if low == high else integer
 
 
 def _whole(value: Any) -> Any:
