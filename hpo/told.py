@@ -97,7 +97,7 @@ def values_of(outcome: Event, objectives: Sequence[str]) -> tuple[float, ...] | 
     """Return the objectives of a `finished` event: its value is the first, the others are among its metrics."""
     metrics = outcome.get("metrics") or {}
     values = (outcome.get("value"), *(metrics.get(name) for name in objectives[1:]))
-    return None if any(not is_number(value) for value in values) else values  # type: ignore[return-value]
+    return None if any(not is_number(value) for value in values) else tuple(map(float, values))  # type: ignore[arg-type]
 
 
 def reports(attempts: Mapping[int, AttemptRecord]) -> dict[int, float]:

@@ -85,6 +85,12 @@ def test_what_has_no_values_is_not_softened():
     assert softened(flat, [1], flat) == flat
 
 
+def test_whole_numbers_are_told_as_the_doubles_that_they_are_nearest_to():
+    record = TrialRecord(0, {1: attempt(1, {"value": 1.0, "metrics": {"size": 2**63 + 1}})})
+    (told,) = tell([record], ["val_loss", "size"])
+    assert [(type(value), value) for value in told.values] == [(float, 1.0), (float, 2.0**63)]
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, True, "1", None])
 def test_a_value_that_no_double_can_hold_is_a_failure(value):
     record = TrialRecord(0, {1: attempt(1, {"value": 1.0, "metrics": {"size": value}})})
