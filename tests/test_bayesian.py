@@ -298,6 +298,20 @@ def test_everything_about_the_sampler_is_recorded(tmp_path):
     }
 
 
+def test_a_sampler_that_fails_ends_no_worker_and_the_trial_tells(tmp_path):
+    write(tmp_path, "n_trials = 10\nsampler = tpe")
+    submit(tmp_path)
+    file = tmp_path / "experiments/X000/experiment.json"
+    file.write_text(file.read_text().replace('"n_ei_candidates"', '"no_such_argument"'))
+    done = hpo("resume", "n_trials=12", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert status(tmp_path)["trials"]["completed"] == 12
+    notes = [trial(tmp_path, str(number))["attempts"][0]["notes"] for number in (9, 10, 11)]
+    assert notes[0] == []
+    assert all("the sampler failed (TypeError: " in note and "drawn at random" in note for (note,) in notes[1:])
+    assert "note: the sampler failed" in hpo("show", "11", cwd=tmp_path).stdout
+
+
 def test_failed_trials_do_not_stop_the_search_and_are_avoided(tmp_path):
     script = "def run(hyperparams):\n    return 1 / (hyperparams['x'] > 0) + hyperparams['x']\n"
     write(tmp_path, "n_trials = 50\nsampler = tpe\nseed = 2\nstop_after = 0", script, space="x = real(-10, 10)")

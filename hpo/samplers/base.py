@@ -13,10 +13,14 @@ from hpo.told import FOUND, Told
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The hyperparameters of a trial, and what the sampler wants to find again in its record."""
+    """The hyperparameters of a trial, and what the sampler wants to find again in its record.
+
+    note: what whoever looks at the trial should know of how it was proposed; None where all is as usual.
+    """
 
     params: Mapping[str, Any]
     system_attrs: Mapping[str, Any] = field(default_factory=dict)
+    note: str | None = None
 
 
 class Sampler(Protocol):

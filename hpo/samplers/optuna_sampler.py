@@ -46,6 +46,8 @@ _LEAST_SOURCES = 10
 #: In more dimensions the determinant of their covariance, 0.01 to this power at least, is no double any more.
 _MOST_SOURCE_DIMENSIONS = 150
 
+#: So many characters of what Optuna raised are kept.
+_SAID = 300
 #: All whole numbers up to here are doubles.
 _EXACT = 2**53
 
@@ -103,12 +105,21 @@ class OptunaSampler:
         if number < self._options["design_size"] or ended < self._options["startup"]:
             return self._untried(self._design.propose(number), told, number)
         recorded = self._recorded(number)
-        model = MODELS[recorded["name"]]
-        if model.gaussian:
+        try:
+            proposal = self._modelled(recorded, told, number)
+        except Exception as error:  # whatever it is: a worker that ended would leave the trial to others, who end too
+            said = " ".join(str(error).split())[:_SAID]
+            why = f"the sampler failed ({type(error).__name__}{': ' if said else ''}{said}): drawn at random"
+            proposal = replace(draw(self._space, self._seed, number), note=why)
+        return self._untried(proposal, told, number) if MODELS[recorded["name"]].designed else proposal
+
+    def _modelled(self, recorded: Mapping[str, Any], told: Sequence[Told], number: int) -> Proposal:
+        """What the model says. Raises whatever Optuna does."""
+        gaussian = MODELS[recorded["name"]].gaussian
+        if gaussian:
             told = softened(told, self._signs, self._everywhere(told))
-        with _quiet(), _one_thread() if model.gaussian else contextlib.nullcontext():
-            proposal = self._ask(self._study(recorded, told, number), number)
-        return self._untried(proposal, told, number) if model.designed else proposal
+        with _quiet(), _one_thread() if gaussian else contextlib.nullcontext():
+            return self._ask(self._study(recorded, told, number), number)
 
     def _everywhere(self, told: Sequence[Told]) -> list[Told]:
         """Trials with values that lie everywhere: the first; with earlier experiments, in any order, some of these."""

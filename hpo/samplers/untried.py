@@ -6,6 +6,7 @@ import contextlib
 import json
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
@@ -32,7 +33,7 @@ def untried(space: ParameterSpace, tried: Proposal, had: Collection[str], dice: 
     """
     for other in chain(_drawn(space, tried.system_attrs[FOUND], dice), islice(_listed(space, dice), _LISTED)):
         if key(other.params) not in had:
-            return Proposal(other.params, {**tried.system_attrs, **other.system_attrs})
+            return replace(tried, params=other.params, system_attrs={**tried.system_attrs, **other.system_attrs})
     return tried
 
 

@@ -188,14 +188,17 @@ class Worker:
         event: Event = {"e": "started", "t": time.time(), "n": claimed.number, "k": claimed.attempt}
         if earlier is not None:
             event["params"] = earlier
+            self._journal.append([event])
         else:
-            event.update(self._proposal(claimed.number))
-        self._journal.append([event])
+            proposed, note = self._proposal(claimed.number)
+            remarks = [] if note is None else [{**event, "e": "note", "text": note}]
+            event.update(proposed)
+            self._journal.append([event, *remarks])
         params: dict[str, Any] = event["params"]
         return params
 
-    def _proposal(self, number: int) -> Event:
-        """What the sampler proposes, as keys of a `started` event."""
+    def _proposal(self, number: int) -> tuple[Event, str | None]:
+        """What the sampler proposes, as keys of a `started` event, and its note on it."""
         learns = self._sampler.needs_history
         proposal = self._sampler.propose(self._history.read() if learns else (), number)
         event: Event = {"params": dict(proposal.params)}
@@ -203,7 +206,7 @@ class Worker:
             event["system_attrs"] = dict(proposal.system_attrs)
         if learns:
             event["seen"] = self._history.seen()
-        return event
+        return event, proposal.note
 
     def _prepare(self, claimed: Claimed, params: dict[str, Any]) -> Attempt:
         """Make the attempt's folder, with `params.json` in it, and let `run/<id>` show it."""

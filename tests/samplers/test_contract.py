@@ -87,6 +87,31 @@ def test_several_objectives(name: str):
     assert len(search.run(14)) == 14
 
 
+@pytest.mark.parametrize("name", [n for n in LEARNING if not samplers.TABLE[n].objection(Task(NUMBERS, ("a", "b")))])
+def test_an_objective_may_be_any_whole_number_that_is_near_a_double(name: str):
+    def objective(params: dict[str, float]) -> dict[str, object]:
+        return {"value": params["x"] ** 2, "metrics": {"other1": 2**70 if params["x"] < 0 else 10**30}}
+
+    search = Searching(name, NUMBERS, objective, 2, directions=("minimize", "minimize"))
+    search.run(14)
+    assert search.propose(14).note is None
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_what_optuna_raises_ends_no_search(name: str):
+    """The point is drawn in its place, the same in whatever process, and the proposal says so."""
+    search = Searching(name, NUMBERS, sphere)
+    search.run(12)
+    history = list(search.records.values())
+    broken = {**options(name, NUMBERS), "model": {"name": name, "optuna": {"none of its arguments": 1}}}
+    first, again = (samplers.create(name, NUMBERS, broken, 1).propose(history, 12) for _ in range(2))
+    assert first == again
+    assert (first.note or "").startswith("the sampler failed (TypeError: ")
+    assert (first.note or "").endswith("): drawn at random")
+    assert dict(first.params) == dict(samplers.create("random", NUMBERS, {}, 1).propose((), 12).params)
+    assert search.propose(12).note is None
+
+
 def test_a_search_of_very_many_generations_goes_on():
     recorded = options("nsga2", NUMBERS)
     recorded["model"]["optuna"]["population_size"] = 2
