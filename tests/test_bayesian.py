@@ -701,3 +701,21 @@ def test_the_rule_of_auto(tmp_path, control, space, sampler):
     write(tmp_path, control, "def run(hyperparams):\n    return float(len(hyperparams))\n", space)
     assert checked(tmp_path)["sampler"] == sampler
     assert f"sampler = auto is {sampler} here: " in hpo("check", "model.in", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("control", "warm", "said"),
+    [
+        ("n_trials = 200", 120, "gp here: Gaussian processes find the best values in such a space; from trial 180 on"),
+        ("n_trials = 20\ndesign_size = 10", 300, "tpe here: the 300 trials of warm_start are more than"),
+        ("n_trials = 240\nsampler = gp", 61, "slowly from some 300 on; sampler = auto then goes on with tpe"),
+    ],
+)
+def test_trials_that_are_known_beforehand_count_for_what_a_gaussian_process_costs(tmp_path, control, warm, said):
+    rows = "".join(f"{n}.0,{n},{n / warm}\n" for n in range(warm))
+    (tmp_path / "old.csv").write_text(f"result,id,x\n{rows}")
+    script = "def run(hyperparams):\n    return hyperparams['x']\n"
+    write(tmp_path, f"warm_start = old.csv\n{control}", script, "x = real(0, 1)")
+    done = hpo("check", "model.in", cwd=tmp_path)
+    text = " ".join((done.stdout + done.stderr).split())
+    assert said in text

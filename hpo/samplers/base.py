@@ -38,8 +38,8 @@ class Sampler(Protocol):
 class Task:
     """What a sampler is to search. pruned: whether trials may end early. n_trials: how many there will be, if known.
 
-    design_size: trials of the initial design. known: trials of earlier experiments, which stand in for it. switches:
-    whether another sampler may take over in the end.
+    design_size: trials of the initial design. warm: trials of earlier experiments. known: those of them that stand in
+    for the design. switches: whether another sampler may take over in the end.
     """
 
     space: ParameterSpace
@@ -48,8 +48,14 @@ class Task:
     pruned: bool = False
     n_trials: int | None = None
     design_size: int = 0
+    warm: int = 0
     known: int = 0
     switches: bool = False
+
+    @property
+    def learnt_from(self) -> int | None:
+        """How many trials there will be in the end, with those of earlier experiments; None when that is not known."""
+        return None if self.n_trials is None else self.n_trials + self.warm
 
     @property
     def conditional(self) -> list[str]:

@@ -25,5 +25,8 @@ def automatic(task: Task) -> tuple[str, str]:
         return "tpe", f"Gaussian processes list the values of a range, and {label!r} has {number}"
     if not torch_is_there():
         return "tpe", "Gaussian processes would find better values here, but they need torch, which is not installed"
-    later = f"; from trial {GP_TRIALS} on TPE takes over" if (task.n_trials or GP_TRIALS + 1) > GP_TRIALS else ""
+    if task.warm >= GP_TRIALS:
+        return "tpe", f"the {task.warm} trials of warm_start are more than Gaussian processes are fitted to quickly"
+    ends = task.learnt_from is not None and task.learnt_from <= GP_TRIALS
+    later = "" if ends else f"; from trial {GP_TRIALS - task.warm} on TPE takes over"
     return "gp", f"Gaussian processes find the best values in such a space{later}"

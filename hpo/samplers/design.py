@@ -50,7 +50,8 @@ class Design:
     def _make_block(self, block: int) -> list[_Point]:
         dice = random.Random(f"{self._seed}/design/{block}")  # noqa: S311
         tries = min(_MOST_TRIES, 1 + _DISTANCES // (self._size**2 * max(1, len(self._domains))))
-        points = max((self._hypercube(dice) for _ in range(tries)), key=_least_distance)
+        cubes = (self._hypercube(dice) for _ in range(tries))
+        points = max(cubes, key=_least_distance) if tries > 1 else next(cubes)
         for label in self._conditional_labels():
             active = [point for point in points if label in self._proposal(point).system_attrs[FOUND]]
             self._spread(active, label, [point[label] for point in active], dice)

@@ -107,7 +107,7 @@ def _unpruned(task: Task) -> str | None:
 
 
 def _few(task: Task) -> str | None:
-    if task.pruned or (task.n_trials is not None and task.n_trials <= GP_TRIALS):
+    if task.pruned or (task.learnt_from is not None and task.learnt_from <= GP_TRIALS):
         return _unpruned(task)
     return f"fits all trials anew for each, slowly from some {GP_TRIALS} on; sampler = auto then goes on with tpe"
 
@@ -173,11 +173,12 @@ def _options(name: str, task: Task) -> dict[str, Any]:
     size = task.design_size if MODELS[name].designed else 0
     options: dict[str, Any] = {
         "design_size": max(0, size - task.known),
+        "block": size if task.n_trials is None else min(size, task.n_trials),
         "startup": min(size, STARTUP),
         "objectives": list(task.objectives),
         "directions": list(task.directions),
         "model": {"name": name, "optuna": MODELS[name].arguments(task)},
     }
     if task.switches and name == "gp":
-        options["later"] = {"from": GP_TRIALS, "name": "tpe", "optuna": MODELS["tpe"].arguments(task)}
+        options["later"] = {"from": GP_TRIALS - task.warm, "name": "tpe", "optuna": MODELS["tpe"].arguments(task)}
     return options

@@ -76,9 +76,10 @@ class _Kept(FrozenTrial):
 class OptunaSampler:
     """Proposes `design_size` points of a design, then what the model says.
 
-    options, as recorded: design_size; startup (so many trials must have ended before the model is asked, until then the
-    design goes on); directions; objectives; model: name and optuna (the arguments of Optuna's class); later: another
-    such, with `from`, the number of trials from which on it takes over.
+    options, as recorded: design_size; block (so many of its points fill the space together); startup (so many trials
+    must have ended before the model is asked, until then the design goes on); directions; objectives; model: name and
+    optuna (the arguments of Optuna's class); later: another such, with `from`, the number of trials from which on it
+    takes over.
     warm: trials of earlier experiments, which the model knows from the beginning.
     """
 
@@ -92,7 +93,7 @@ class OptunaSampler:
         self._options = options
         self._warm = [replace(one, attrs=_FIRST_GENERATION) for one in warm]
         self._signs = [-1 if direction == "maximize" else 1 for direction in options["directions"]]
-        self._design = Design(space, max(options["design_size"], options["startup"]), seed)
+        self._design = Design(space, max(_block(options), options["startup"]), seed)
         self._distributions = {label: _distribution(domain) for label, domain in space.domains().items()}
         self._keys: dict[int, str] = {}
         self._frozen: dict[int, tuple[Any, FrozenTrial]] = {}
@@ -224,6 +225,12 @@ class OptunaSampler:
         kept = study.get_trials(deepcopy=False)[-1].system_attrs
         attrs = {key: value for key, value in kept.items() if not key.startswith(_REDUNDANT)}
         return Proposal(proposal.params, {**proposal.system_attrs, **({OPTUNA: attrs} if attrs else {})})
+
+
+def _block(options: Mapping[str, Any]) -> int:
+    """Those that would never be tried are none of a block: a design may be given many more points than trials."""
+    size = int(options["design_size"])
+    return min(size, int(options.get("block", size)))
 
 
 def _distribution(domain: Domain) -> BaseDistribution:

@@ -171,6 +171,7 @@ class _Planner:
             pruned,
             n_trials,
             design_size=self._control["design_size"],
+            warm=len(self._warm.trials) if self._warm else 0,
             known=len(self._warm.trials) if self._warm and "design_size" not in self._given.given else 0,
             switches=asked == "auto",
         )

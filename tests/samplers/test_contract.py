@@ -217,6 +217,21 @@ def test_spread_trials_lie_everywhere_where_the_others_crowd():
     assert not [one for one in few if one.found in crowd]
 
 
+@pytest.mark.parametrize(("warm", "takes_over"), [(0, 300), (120, 180)])
+def test_earlier_trials_count_for_when_tpe_takes_over(warm: int, takes_over: int):
+    task = Task(NUMBERS, n_trials=400, design_size=10, warm=warm, switches=True)
+    assert samplers.TABLE["gp"].options(task)["later"]["from"] == takes_over
+
+
+def test_a_design_of_very_many_points_is_no_larger_than_the_search():
+    recorded = samplers.TABLE["tpe"].options(Task(NUMBERS, n_trials=12, design_size=10**9))
+    made = samplers.create("tpe", NUMBERS, recorded, 1)
+    points = [made.propose((), number).params for number in range(24)]  # and again as many, when it goes on
+    for name in NUMBERS.names:
+        for block in (points[:12], points[12:]):
+            assert sorted(int((point[name] + 5) / 10 * 12) for point in block) == list(range(12))
+
+
 # -- points that have been tried ---------------------------------------------------------------------------------------
 
 SMALL = ParameterSpace([Categorical("c", ["a", "b"]), Integer("n", 1, 3), Integer("k", 2, 8, step=3)])
