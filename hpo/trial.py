@@ -110,14 +110,15 @@ class Failure:
         """Equal for two attempts that failed alike: the same exception in the same frame, or the same names returned
         without the objective's; None for other failures.
 
-        A value that is not finite, an exit code or a timeout may depend on the hyperparameters.
+        A value that is not finite, an exit code or a timeout may depend on the hyperparameters, and so does a training
+        that diverges: FloatingPointError.
         """
         if self.kind == "no-objective":
             return f"{self.kind}|{self.detail}"
         if self.kind not in ("exception", "import", "interpreter"):
             return None
         exception = self.detail.split(":", 1)[0]
-        return f"{self.kind}|{exception}|{self.where}"
+        return None if exception == "FloatingPointError" else f"{self.kind}|{exception}|{self.where}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,8 +218,9 @@ def test_stop_after_0_never_stops(tmp_path):
     assert status(tmp_path)["trials"]["failed"] == 8
 
 
-def test_values_that_are_not_finite_stop_nothing(tmp_path):
-    write_input(tmp_path, "def run(hyperparams):\n    return float('nan')\n", f"x = {list(range(6))}")
+@pytest.mark.parametrize("diverged", ["return float('nan')", "raise FloatingPointError('diverged')"])
+def test_values_that_are_not_finite_stop_nothing(tmp_path, diverged):
+    write_input(tmp_path, f"def run(hyperparams):\n    {diverged}\n    return 1.0\n", f"x = {list(range(6))}")
     assert hpo("submit-job", "model.in", cwd=tmp_path).returncode == 1
     assert status(tmp_path)["trials"]["failed"] == 6
 
