@@ -9,7 +9,7 @@ from samplers.searching import CONDITIONAL, KINDS
 
 from hpo import samplers
 from hpo.search.inverse import Inverse
-from hpo.space import Categorical, Integer, ParameterSpace, Real
+from hpo.space import Categorical, Integer, ParameterSpace, Real, Vector
 from hpo.space.expressions import Call, Name
 from hpo.told import FOUND
 
@@ -99,3 +99,33 @@ def test_what_a_transformation_that_is_infinite_somewhere_cannot_give_does_not_f
 def test_whole_numbers_of_which_one_gives_nothing_finite_are_found():
     inverse = Inverse(ParameterSpace([Integer("x", -5, 9, transform=Call("/", (1, Name("x"))))]))
     assert inverse.found({"x": 0.25}) == {"x": 4}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "searched"),
+    [
+        (Integer("x", 0, 2**31 - 1), 2**31 - 1, 2**31 - 1),
+        (Integer("x", 0, 2**31 - 1), 1e9, 10**9),
+        (Integer("x", -5, 10**30, step=3), 10**30 - 1, None),
+        (Integer("x", -5, 10**30, step=3), 10**30 - 3, 10**30 - 3),
+        (Integer("x", 1, 10**6, log=True), 200_001, 200_001),
+        (Integer("x", 1, 10**6), 200_001.5, None),
+        (Integer("x", 1, 10**6), 10**6 + 1, None),
+        (Integer("x", 1, 10**6), "many", None),
+        (Real("x", 0, 1, step=1e-6), 0.700001, 700_001),
+        (Real("x", 0, 1, step=1e-6), 0.7000015, None),
+        (Real("x", 0, 1, step=1e-15), 1.7e308, None),
+        (Vector("x", [Integer("", 0, 10**9), Real("", 0, 1, step=1e-9)]), [10**9, 0.5], [10**9, 500_000_000]),
+        (Integer("x", 1, 500_000, transform=Call("*", (2, Name("x")))), 800_000, 400_000),
+    ],
+)
+def test_values_far_within_wide_ranges_are_found(parameter, value, searched):
+    found = Inverse(ParameterSpace([parameter])).found({"x": value})
+    expected = searched if isinstance(searched, list) else [searched]
+    assert found is None if searched is None else [*(found or {}).values()] == expected
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1e400, [10**400], {"a": 10**400}])
+@pytest.mark.parametrize("parameter", [Integer("x", 1, 9), Real("x", 0, 1), Categorical("x", [1, "a", [1]])])
+def test_a_number_that_no_double_can_hold_does_not_fit(parameter, value):
+    assert Inverse(ParameterSpace([parameter])).found({"x": value}) is None

@@ -9,12 +9,21 @@ from typing import Any
 
 from hpo.samplers.base import found
 from hpo.samplers.units import count, value_at
-from hpo.space import ChoiceDomain, Domain, FloatDomain, Parameter, ParameterSpace, SpaceError, Vector
-from hpo.space.parameters import is_number, key_of, same
+from hpo.space import (
+    ChoiceDomain,
+    Domain,
+    FloatDomain,
+    IntDomain,
+    Integer,
+    Parameter,
+    ParameterSpace,
+    Real,
+    SpaceError,
+    Vector,
+)
+from hpo.space.parameters import MAX_LISTED, is_number, key_of, same
 from hpo.told import FOUND
 
-#: The most values of a parameter that are listed.
-_LISTED = 100_000
 #: Reals that went through a text may differ in their last digits.
 _CLOSE = 1e-9
 _HALVINGS = 200
@@ -42,7 +51,7 @@ class Inverse:
             proposal = found(self._space, lambda label, _domain: known[label])
         except (KeyError, SpaceError):
             return None
-        fits = proposal.params.keys() == params.keys() and all(_alike(v, params[k]) for k, v in proposal.params.items())
+        fits = proposal.params.keys() == params.keys() and all(alike(v, params[k]) for k, v in proposal.params.items())
         return proposal.system_attrs[FOUND] if fits else None
 
     def misfits(self, params: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -71,7 +80,7 @@ class _Inverted:
         """Whether the parameter can have this value."""
         if self._parameter.domains:
             return len(self.labels(value)) == len(self._parameter.domains)
-        return _alike(self._parameter.value(0), value)
+        return alike(self._parameter.value(0), value)
 
     def _of_vector(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, list) or len(value) != len(self._elements):
@@ -88,14 +97,39 @@ class _Inverted:
         """What gives `value`: one, or none."""
         if isinstance(domain, FloatDomain):
             return self._bisected(domain, value) if is_number(value) else []
+        if self._is_counted:
+            return self._counted(value) if is_number(value) else []
         keys = (key_of(value), _key(value))
         return [self._listed[key] for key in keys if key in self._listed][:1]
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether its values are `low` and every step from there, so that none has to be listed."""
+        ranged = isinstance(self._parameter, Integer | Real) and not self._parameter.points
+        return ranged and self._parameter.transform is None
+
+    def _counted(self, value: float) -> list[int]:
+        """The step at which a range comes to `value`."""
+        (domain,) = self._parameter.domains.values()
+        assert isinstance(domain, IntDomain)
+        searched = domain.low + self._steps(value) * domain.step
+        inside = domain.low <= searched <= domain.high
+        return [searched] if inside and alike(self._finished(searched), value) else []
+
+    def _steps(self, value: float) -> int:
+        """How many steps `value` is above the lower bound; -1 where it is between two whole ones."""
+        assert isinstance(self._parameter, Integer | Real)
+        if isinstance(self._parameter, Integer):
+            steps, rest = divmod(int(value) - self._parameter.low, self._parameter.step)
+            return steps if value == int(value) and not rest else -1
+        place = (value - self._parameter.low) / (self._parameter.step or 1)
+        return round(place) if math.isfinite(place) else -1
 
     @cached_property
     def _listed(self) -> dict[Any, Any]:
         """What the model gets -> what was found, for a domain with an end."""
         domain = next(iter(self._parameter.domains.values()))
-        number = min(count(domain) or 0, _LISTED)
+        number = min(count(domain) or 0, MAX_LISTED)
         values = domain.choices if isinstance(domain, ChoiceDomain) else [value_at(domain, i) for i in range(number)]
         given = [(self._finished_or_none(one), one) for one in values]
         pairs = [(result, one) for result, one in given if result is not None or self._parameter.transform is None]
@@ -127,7 +161,7 @@ class _Inverted:
                     low = middle
                 else:
                     high = middle
-            return [high] if _alike(self._finished(high), value) else []
+            return [high] if alike(self._finished(high), value) else []
         except SpaceError:  # infinite somewhere inside, or only there would it be `value`
             return []
 
@@ -141,12 +175,13 @@ def _key(value: Any) -> Any:
     """Equal for values that a text may have made of each other."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return repr(value)
-    return f"{value:.12g}"
+    return f"{value:.12g}" if isinstance(value, float) or is_number(value) else str(value)
 
 
-def _alike(a: Any, b: Any) -> bool:
+def alike(a: Any, b: Any) -> bool:
+    """Whether two JSON values are the same but for the last digits of numbers, which a text may have changed."""
     if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_alike, a, b))
+        return len(a) == len(b) and all(map(alike, a, b))
     if is_number(a) and is_number(b):
         return math.isclose(a, b, rel_tol=_CLOSE, abs_tol=1e-300)
     return same(a, b)
