@@ -23,6 +23,7 @@ import secrets
 import shutil
 import struct
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -53,6 +54,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 DECODING = 2  # raised whenever pictures are decoded to other pixels than before: what was kept is then made anew
+FILMS = (".gif", ".png", ".webp")  # what pictures that move may be
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
 
@@ -69,20 +71,23 @@ class Images:
 def load(name: str, folder: str | Path | None = None) -> Images:
     """Return the data set `name`, one of `NAMES`.
 
-    mnist and fashion_mnist are idx files, gzipped or not. They are looked for in `folder` or else $HPO_DATA or else the
-    user's cache: directly, in `<folder>/MNIST/raw` (torchvision's layout), and where the system's package manager puts
-    them. What is nowhere is downloaded by torchvision, once, for all processes that share the folder.
+    mnist and fashion_mnist are idx files, gzipped or not. They are looked for in `folder` or else $HPO_DATA, which must
+    be there, directly or in `<folder>/MNIST/raw` (torchvision's layout); where neither is given, in the user's cache
+    and where the system's package manager puts them. What is not there is downloaded by torchvision, once, for all
+    processes that share the folder.
 
-    ValueError for an unknown name; FileNotFoundError, in a sentence, when the files are nowhere and cannot be fetched.
+    ValueError for an unknown name or a damaged file; FileNotFoundError, in a sentence, when a folder that is given does
+    not exist, and when the files are nowhere and cannot be fetched.
     """
     if name == "digits":
         return _digits()
     if name == "fake":
         return _fake()
     if name == "cifar10":
-        return _cifar10(data_folder(folder))
+        return _cifar10(_existing(folder))
     if name in TORCHVISION_NAMES:
-        return _idx_images(_find_or_fetch(name, data_folder(folder)))
+        system = None if folder or os.environ.get("HPO_DATA") else SYSTEM_FOLDERS.get(name)
+        return _idx_images(_find_or_fetch(name, _existing(folder), system))
     near = difflib.get_close_matches(name, NAMES, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"unknown data set {name!r}, known are {', '.join(NAMES)}.{hint}")
@@ -95,10 +100,10 @@ def load_folder(folder: str | Path, size: int, channels: int = 3, *, skip_damage
     FileNotFoundError when there is none; ValueError that names those that cannot be used, unless they are to be
     skipped; OSError, in a sentence, where what was decoded cannot be kept.
     """
-    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in PICTURES)
+    files = _pictures(Path(folder))
     if not files:
         raise FileNotFoundError(f"there are no pictures ({', '.join(sorted(PICTURES))}) in {Path(folder).absolute()}")
-    told = [(str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in files]
+    told = [(str(p), *_time_and_size(p)) for p in files]
     key = hashlib.sha256(json.dumps([DECODING, size, channels, skip_damaged, told]).encode()).hexdigest()[:16]
     kept = data_folder() / "decoded" / f"{key}.npy"
     try:
@@ -129,6 +134,26 @@ def _resized(images: Tensor, size: int, white: int) -> Tensor:
         scaled = F.interpolate(part * (255.0 / white), size=(size, size), mode="bilinear", antialias=True)
         target.copy_(scaled.round_().clamp_(0, 255))
     return out
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """All below `folder`, in linked folders too. No folder is entered twice: links may lead in a circle."""
+    found, seen = [], set()
+    for where, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(where)
+        folders[:] = [] if real in seen else sorted(folders)
+        found += [Path(where, name) for name in names if real not in seen and Path(name).suffix.lower() in PICTURES]
+        seen.add(real)
+    return sorted(found)
+
+
+def _time_and_size(path: Path) -> tuple[int, int]:
+    """When it was changed, and its bytes; 0, 0 of a link to nowhere, which then counts as a damaged picture."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
 
 
 def _decoded(files: list[Path], size: int, channels: int, skip_damaged: bool) -> np.ndarray:
@@ -184,11 +209,14 @@ def _bytes(picture: Image.Image) -> Image.Image:
 def hold_out(images: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """Return (training images, validation images): a random choice that is the same in every run.
 
-    share: below 1 a fraction of the images, from 1 a number of them, 0 none. ValueError when none is left to train on.
+    share: below 1 a fraction of the images, from 1 a number of them, 0 none. ValueError when none is left to train on,
+    and when a share that is not 0 comes to none.
     """
     count = round(len(images) * share) if share < 1 else int(share)
     if not 0 <= count < len(images):
         raise ValueError(f"validation = {share} leaves nothing to train on: there are {len(images)} training images")
+    if share > 0 and not count:
+        raise ValueError(f"validation = {share} holds nothing out: there are {len(images)} training images")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     return images[order[count:]], images[order[:count]]
 
@@ -208,7 +236,7 @@ def save_grid(images: Tensor, path: str | Path, columns: int = 8) -> None:
 
 
 def save_film(images: Tensor, path: str | Path, seconds: float = 0.05) -> None:
-    """Write images (N, 1 or 3, height, width), 0 to 1, as a moving picture that begins again and again."""
+    """Write images (N, 1 or 3, height, width), 0 to 1, as a moving picture, one of `FILMS`, that never ends."""
     pixels = (images.detach().float().cpu().clamp(0, 1) * 255).round().byte()
     zoom = max(1, 128 // pixels.shape[-1])
     pixels = pixels.repeat_interleave(zoom, 2).repeat_interleave(zoom, 3).permute(0, 2, 3, 1).squeeze(-1).numpy()
@@ -220,6 +248,15 @@ def data_folder(folder: str | Path | None = None) -> Path:
     """Return the folder of data sets: `folder`, else $HPO_DATA, else a place in the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(folder or os.environ.get("HPO_DATA") or Path(cache, "hpo", "data")).expanduser()
+
+
+def _existing(folder: str | Path | None) -> Path:
+    """`data_folder(folder)`; FileNotFoundError when it was named and is none: it may be misspelt."""
+    found = data_folder(folder)
+    named = "data_folder" if folder else "HPO_DATA" if os.environ.get("HPO_DATA") else ""
+    if named and not found.is_dir():
+        raise FileNotFoundError(f"{named} = {str(found)!r} is no folder: correct it, or make the folder")
+    return found
 
 
 def _digits() -> Images:
@@ -257,11 +294,16 @@ def _read_idx(path: Path, dimensions: int) -> Tensor:
     """uint8: 0, 0, 8 (bytes), the number of dimensions, each as 4 bytes, big end first, then the data (LeCun's idx)."""
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:
-        data = bytearray(file.read())
+        try:
+            data = bytearray(file.read())
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            data = bytearray()
     begin = 4 + 4 * dimensions
     shape = np.frombuffer(data[4:begin], ">u4").tolist() if len(data) >= begin else []
     if not shape or data[:4] != bytes([0, 0, 8, dimensions]) or len(data) != begin + int(np.prod(shape)):
         raise ValueError(f"{path} is not a whole idx file of {'images' if dimensions == 3 else 'labels'}")
+    if 0 in shape:
+        raise ValueError(f"{path} holds nothing: its sizes are {' x '.join(map(str, shape))}")
     return torch.frombuffer(data, dtype=torch.uint8, offset=begin).reshape(shape)
 
 
@@ -282,7 +324,10 @@ def _cifar10(root: Path) -> Images:
         _fetch("cifar10", "CIFAR10", folder)
     from torchvision import datasets  # takes seconds to import
 
-    train, test = (datasets.CIFAR10(str(root), train=part) for part in (True, False))
+    try:
+        train, test = (datasets.CIFAR10(str(root), train=part) for part in (True, False))
+    except RuntimeError:
+        raise _not_whole("cifar10", folder) from None
     first, second = (torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous() for part in (train, test))
     return Images(first, second, labels=torch.tensor(train.targets))
 
@@ -294,15 +339,19 @@ def _sheet(path: Path) -> Tensor:
     return pixels.view(-1, 32, 32, 3).permute(0, 3, 1, 2).contiguous()
 
 
-def _find_or_fetch(name: str, root: Path) -> Path:
+def _find_or_fetch(name: str, root: Path, system: Path | None) -> Path:
     """Return the folder of the idx files of `name`."""
     own = root / TORCHVISION_NAMES[name]
-    if found := _first_whole(own / "raw", root, *filter(None, [SYSTEM_FOLDERS.get(name)])):
+    if found := _first_whole(own / "raw", root, *filter(None, [system])):
         return found
     _fetch(name, TORCHVISION_NAMES[name], own)
     if found := _first_whole(own / "raw"):
         return found
-    raise FileNotFoundError(f"{own} is there, but the data set {name} is not whole in it: remove it")
+    raise _not_whole(name, own)
+
+
+def _not_whole(name: str, folder: Path) -> FileNotFoundError:
+    return FileNotFoundError(f"{folder} is there, but the data set {name} is not whole in it: remove it")
 
 
 def _first_whole(*folders: Path) -> Path | None:

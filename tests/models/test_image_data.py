@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import struct
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -84,10 +86,30 @@ def test_without_a_folder_hpo_data_is_used_then_the_users_cache(
     assert len(image_data.load("mnist").train) == 4
 
 
-def test_what_the_system_has_installed_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_system_has_installed_is_used_where_no_folder_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(image_data, "SYSTEM_FOLDERS", {"fashion_mnist": tmp_path / "system"})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("HPO_DATA", raising=False)
     write_idx(tmp_path / "system", gzipped=True)
-    assert len(image_data.load("fashion_mnist", tmp_path / "empty").test) == 5
+    assert len(image_data.load("fashion_mnist").test) == 5
+    (tmp_path / "empty").mkdir()
+    Download(monkeypatch).count = 2  # it has one image more than downloads before
+    assert len(image_data.load("fashion_mnist", tmp_path / "empty").test) == 3
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
+def test_a_folder_that_does_not_exist_is_named_and_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HPO_DATA", str(tmp_path / "mispelt"))
+    with pytest.raises(FileNotFoundError) as caught:
+        image_data.load(name)
+    assert str(caught.value) == f"HPO_DATA = '{tmp_path}/mispelt' is no folder: correct it, or make the folder"
+    with pytest.raises(FileNotFoundError, match=r"^data_folder = '.*/wrong' is no folder"):
+        image_data.load(name, tmp_path / "wrong")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("cut", [0, 10, 20])
@@ -97,6 +119,33 @@ def test_a_damaged_file_is_named(tmp_path: Path, cut: int) -> None:
     name.write_bytes(name.read_bytes()[:cut])
     with pytest.raises(ValueError, match=f"{IDX} is not a whole idx file of images"):
         image_data.load("mnist", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-9], lambda data: data[:12] + b"???" + data[15:], lambda _: b"?"]
+)
+def test_so_is_a_gzipped_one(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    write_idx(tmp_path, gzipped=True)
+    name = tmp_path / f"t10k-images-{IDX}.gz"
+    name.write_bytes(damage(name.read_bytes()))
+    with pytest.raises(ValueError) as caught:
+        image_data.load("mnist", tmp_path)
+    assert str(caught.value) == f"{name} is not a whole idx file of images"
+
+
+def test_so_is_one_without_images(tmp_path: Path) -> None:
+    write_idx(tmp_path, count=0)
+    with pytest.raises(ValueError) as caught:
+        image_data.load("mnist", tmp_path)
+    assert str(caught.value) == f"{tmp_path}/train-images-{IDX} holds nothing: its sizes are 0 x 2 x 3"
+
+
+def test_a_data_set_that_is_not_whole_is_named(tmp_path: Path) -> None:
+    for folder, name in ((tmp_path / "cifar-10-batches-py", "cifar10"), (tmp_path / "MNIST", "mnist")):
+        folder.mkdir()
+        with pytest.raises(FileNotFoundError) as caught:
+            image_data.load(name, tmp_path)
+        assert str(caught.value) == f"{folder} is there, but the data set {name} is not whole in it: remove it"
 
 
 def test_a_misspelt_data_set_is_named_with_the_nearest() -> None:
@@ -110,13 +159,13 @@ class Download:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
         self.meanwhile = lambda: None
-        datasets = SimpleNamespace(MNIST=self.fetch)
+        datasets = SimpleNamespace(MNIST=partial(self.fetch, "MNIST"), FashionMNIST=partial(self.fetch, "FashionMNIST"))
         monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(datasets=datasets))
 
-    def fetch(self, root: Path, download: bool) -> None:
+    def fetch(self, name: str, root: Path, download: bool) -> None:
         assert download
         self.count += 1
-        write_idx(root / "MNIST" / "raw", count=self.count)
+        write_idx(root / name / "raw", count=self.count)
         self.meanwhile()
 
 
@@ -159,9 +208,11 @@ def test_every_image_is_for_training_or_for_validation(count: int, share: float)
     try:
         train, held_out = image_data.hold_out(images, share)
     except ValueError as error:
-        assert str(error).endswith(f"leaves nothing to train on: there are {count} training images")
-        assert round(count * share) == count
+        nothing = "leaves nothing to train on" if round(count * share) else "holds nothing out"
+        assert str(error) == f"validation = {share} {nothing}: there are {count} training images"
+        assert share > 0 and round(count * share) in (0, count)
         return
+    assert len(held_out) > 0 or share == 0
     assert sorted([*train.tolist(), *held_out.tolist()]) == list(range(count))
     assert len(held_out) == round(count * share)
     assert torch.equal(image_data.hold_out(images, share)[1], held_out)
@@ -236,6 +287,26 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HPO_DATA", str(tmp_path / "data"))
     (tmp_path / "pictures").mkdir()
     return tmp_path / "pictures"
+
+
+def test_linked_folders_are_entered_once(pictures: Path) -> None:
+    (pictures / "deep").mkdir()
+    (pictures.parent / "elsewhere").mkdir()
+    Image.new("L", (16, 16), 1).save(pictures / "deep" / "a.png")
+    Image.new("L", (16, 16), 2).save(pictures.parent / "elsewhere" / "b.png")
+    (pictures / "linked").symlink_to(pictures.parent / "elsewhere")
+    (pictures / "circle").symlink_to(pictures)
+    (pictures / "deep" / "upwards").symlink_to("..")
+    images = image_data.load_folder(pictures, 16, 1).train
+    assert [image.unique().tolist() for image in images] == [[1], [2]]
+
+
+def test_a_link_to_nowhere_is_a_damaged_picture(pictures: Path) -> None:
+    Image.new("L", (16, 16), 7).save(pictures / "plain.png")
+    (pictures / "gone.png").symlink_to("nowhere.png")
+    with pytest.raises(ValueError, match=r"^damaged pictures: .*/gone\.png; skip_damaged = true leaves them out$"):
+        image_data.load_folder(pictures, 16)
+    assert (image_data.load_folder(pictures, 16, skip_damaged=True).train == 7).all()
 
 
 @pytest.mark.parametrize("name", ["grey.png", "grey.tif"])
