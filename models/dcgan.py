@@ -470,6 +470,8 @@ def sample(arguments: argparse.Namespace) -> None:
 
 def slerp(arguments: argparse.Namespace) -> None:
     """Draw a closed walk through the latent space; all frames have one normalisation, the generator's range."""
+    if Path(arguments.output).suffix.lower() not in image_data.FILMS:
+        raise ValueError(f"{arguments.output} can hold no film: give -o a name that ends in .gif, .png or .webp")
     generator, settings, _ = load(arguments.checkpoint)
     torch.manual_seed(arguments.seed)
     images = generated(generator, walk(torch.randn(arguments.anchors, settings.nz), arguments.frames))

@@ -320,6 +320,15 @@ def test_as_many_test_images_are_compared_with_as_there_were_to_validate(
     assert counts == [compared, compared]
 
 
+def test_what_can_hold_no_film_is_refused_before_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [dcgan.__file__, "slerp", "--checkpoint", "nowhere", "-o", "walk.jpg"])
+    with pytest.raises(SystemExit) as refused:
+        dcgan.by_hand.main(dcgan.SCRIPT, "", dcgan.Settings, dcgan.run, dcgan.COMMANDS)
+    assert refused.value.code == (
+        "dcgan.py: walk.jpg can hold no film: give -o a name that ends in .gif, .png or .webp"
+    )
+
+
 def size(name: str) -> tuple[int, int]:
     with Image.open(name) as picture:
         return picture.size
