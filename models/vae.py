@@ -96,6 +96,10 @@ class Settings:
             "lr_schedule": (self.lr_schedule in ("constant", "cosine"), "constant or cosine"),
             "precision": (self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
         }
+        if isinstance(self.hidden_size, list | tuple):
+            allowed = {"layers": (1, len(self.hidden_size)), "hidden_size_2": (None,), "hidden_size_3": (None,)}
+            for name, values in allowed.items():
+                rules[name] = (getattr(self, name) in values, "left out where hidden_size is a list")
         check(self, rules | shared_rules(self))
 
     def sizes(self) -> list[int]:

@@ -244,6 +244,13 @@ def test_every_seed_that_torch_takes_is_one(seed: int) -> None:
         ({"batch_size": 12.5}, "batch_size must be a whole number from 1, not 12.5"),
         ({"hidden_size": [32, 0]}, "hidden_size must be a whole number from 1, or a list of them, not [32, 0]"),
         ({"hidden_size_2": 0}, "hidden_size_2 must be a whole number from 1, not 0"),
+        ({"hidden_size": [9, 5], "layers": 4}, "layers must be left out where hidden_size is a list, not 4"),
+        (
+            {"hidden_size": [9], "hidden_size_2": 5, "hidden_size_3": 3},
+            "hidden_size_2 must be left out where hidden_size is a list, not 5; "
+            "hidden_size_3 must be left out where hidden_size is a list, not 3",
+        ),
+        ({"validation": 0.0003}, "validation = 0.0003 holds nothing out: there are 1437 training images"),
         ({"lr": 0}, "lr must be a number above 0, not 0"),
         ({"lr": "fast"}, "lr must be a number above 0, not 'fast'"),
         ({"validation": -1}, "validation must be a number from 0, not -1"),
@@ -339,6 +346,7 @@ def test_copied_it_runs_where_hpo_is_not_installed(tmp_path: Path) -> None:
     ("hyperparams", "sizes"),
     [
         ({"hidden_size": [7, 5]}, [7, 5]),
+        ({"hidden_size": [7, 5], "layers": 2}, [7, 5]),
         ({"hidden_size": 7}, [7]),
         ({"hidden_size": 7, "layers": 4}, [7, 7, 7, 7]),
         ({"hidden_size": 7, "layers": 1, "hidden_size_2": 5}, [7]),
