@@ -19,6 +19,7 @@ from hpo.errors import Complaints
 from hpo.experiment import Experiment
 from hpo.hours import seconds_used
 from hpo.results.view import View
+from hpo.search import warm_start
 from hpo.search.plan import plan
 from hpo.space import ParameterSpace
 from hpo.trial import State
@@ -499,6 +500,20 @@ def test_a_space_that_differs_takes_what_fits_it(tmp_path, space, defaults, fits
     assert not by or f"not fit it, by {by}" in said
 
 
+@pytest.mark.parametrize(("fixed", "fits"), [("(3, 4.0)", 3), ("[3, 4]", 3), ("(3, 5)", 0)])
+def test_a_tuple_that_is_fixed_here_is_the_list_that_it_was_there(tmp_path, fixed, fits):
+    script = "def run(hyperparams):\n    return hyperparams['x'] + hyperparams['shape'][0]\n"
+    write(tmp_path, "", script, "x = [0.1, 0.2, 0.3]\nshape = [[3, 4]]", workflow="grid")
+    submit(tmp_path)
+    assert hpo("aggregate-results", cwd=tmp_path).returncode == 0
+    write(tmp_path, "sampler = tpe\nn_trials = 5", script, "x = real(0, 1)")
+    text = (tmp_path / "model.in").read_text()
+    (tmp_path / "model.in").write_text(text.replace("fixed = 5", f"fixed = 5\nshape = {fixed}"))
+    for source in ("X000", "candle_results.csv"):
+        done = hpo("check", "model.in", f"warm_start={source}", cwd=tmp_path)
+        assert f"{fits} of 3 completed trials of {source} inform" in " ".join((done.stdout + done.stderr).split())
+
+
 @pytest.mark.parametrize(
     ("defaults", "said"),
     [
@@ -537,6 +552,57 @@ def test_a_table_does_not_tell_texts_from_numbers_and_the_space_does(tmp_path):
         assert isinstance(experiment.space, ParameterSpace)
         found = [json.dumps(experiment.space.values(t.found), sort_keys=True) for t in experiment.warm_trials()]
         assert sorted(found) == known
+
+
+COMMAS = """result,dirname,id,x,c,on,v,state
+1.5,a,a,2.25,a,true,"[0.5, 2]",completed
+2,b,b,1e-05,b,false,"[0.25, 1]",completed
+"""
+SEMICOLONS = """result; x; c; on; v; state
+1,5; 2,25; a; TRUE; [0.5, 2]; completed
+2; 1,00E-05; b; FALSE; [0.25, 1]; completed
+"""
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        COMMAS,
+        COMMAS.replace("true", "True").replace("false", "False"),  # pandas
+        "".join(f"{n},{line}" for n, line in zip(["", 0, 1], COMMAS.splitlines(keepends=True), strict=True)),  # as well
+        COMMAS.replace("true", "TRUE").replace("false", "FALSE").replace("comp", "Comp").replace("\n", "\r\n"),
+        SEMICOLONS,
+        SEMICOLONS.replace("; ", "\t"),
+        SEMICOLONS.replace("; ", "\t").replace("1,5", "1.5").replace("2,25", "2.25").replace("1,00E-05", "0.00001"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_may_have_gone_through_a_spreadsheet(tmp_path, table, encoding):
+    (tmp_path / "old.csv").write_bytes(table.encode(encoding))
+    space = space_of(tmp_path, "x = real(0, 5)\nc = ['a', 'b']\non = [true, false]\nv = vector(2, real(0, 2))")
+    warm = warm_start.read("old.csv", tmp_path, space, {}, [("val_loss", "minimize")])
+    assert [(one.values, space.values(one.found)) for one in warm.trials] == [
+        ((1.5,), {"x": 2.25, "c": "a", "on": True, "v": [0.5, 2.0]}),
+        ((2.0,), {"x": 1e-05, "c": "b", "on": False, "v": [0.25, 1.0]}),
+    ]
+    assert (warm.of, warm.misfits) == (2, {})
+
+
+def space_of(folder: Path, text: str) -> ParameterSpace:
+    write(folder, "n_trials = 2", SQUARE, text)
+    space = inputfile.read(folder / "model.in").space
+    assert isinstance(space, ParameterSpace)
+    return space
+
+
+@pytest.mark.parametrize("cell", ["1" + "0" * 400, "9" * 5000, "[" * 900 + "]" * 900, "[" * 100_000, "{'a': 1}", "nan"])
+def test_no_cell_of_a_table_is_more_than_a_misfit(tmp_path, cell):
+    (tmp_path / "old.csv").write_text(
+        f"result,id,x,c,n\n1,a,0.5,{cell},1\n2,b,{cell},a,1\n3,c,0.5,a,{cell}\n4,d,0.5,a,1\n"
+    )
+    space = space_of(tmp_path, "x = real(0, 5)\nc = ['a', [1]]\nn = int(1, 9)")
+    warm = warm_start.read("old.csv", tmp_path, space, {}, [("val_loss", "minimize")])
+    assert ([one.values for one in warm.trials], warm.misfits) == ([(4.0,)], {"c": 1, "x": 1, "n": 1})
 
 
 def test_an_experiment_that_still_runs_informs_with_what_it_has(tmp_path):

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from hpo.errors import HpoError, UserError
 from hpo.experiment import Experiment, find
 from hpo.results.view import View
-from hpo.search.inverse import Inverse
+from hpo.search.inverse import Inverse, alike
 from hpo.space import Categorical, ParameterSpace
 from hpo.told import Kind, Told
 from hpo.trial import State
+
+#: What separates the cells of a table, the usual one first.
+_SEPARATORS = (",", ";", "\t")
+#: How a text in UTF-16 begins.
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+#: A number with a decimal comma.
+_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +127,12 @@ def _fixed_otherwise(names: set[str], result: _Result, defaults: Mapping[str, An
     """Return what was searched there and is not here: is missing, or fixed and had another value than it has here."""
     gone = {name: value for name, value in result.params.items() if name not in names}
     missing = [f"{name}, which this file does not have" for name in gone if name not in defaults]
-    return [*missing, *(name for name, value in gone.items() if name in defaults and defaults[name] != value)]
+    return [*missing, *(name for name, value in gone.items() if name in defaults and not _agree(defaults[name], value))]
+
+
+def _agree(here: Any, there: Any) -> bool:
+    """Whether a fixed value is one that came from JSON or a table, which have lists for tuples."""
+    return bool(here == there) or alike(json.loads(json.dumps(here)), there)
 
 
 def _fixed_in_both(
@@ -154,44 +170,79 @@ def _from_table(
     path: Path, objectives: Sequence[str], texts: Mapping[str, frozenset[str]], unread: Counter[str]
 ) -> Iterator[_Result]:
     """unread: counts the completed trials without a finite result, by the cell that is none."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            wanted = ["result", *objectives[1:]]
-            if any(name not in columns for name in wanted):
-                raise UserError(f"'{path.name}' is no table of results: it has no column {wanted[0]!r}")
-            state = "trial_state" if "trial_state" in columns else "state"
-            # By their ids as they were begun: later ones weigh more with TPE, and tables have the best first.
-            for row in sorted(reader, key=lambda row: row.get("id") or ""):
-                values = [_number(row[name]) for name in wanted]
-                if (row.get(state) or "completed") != "completed" or not (row.get(state) or row["result"]):
-                    continue
-                if None in values:
-                    broken = wanted[values.index(None)]
-                    unread[f"{broken} = {row[broken] or ''!r}, which is no finite number"] += 1
-                else:
-                    cells = {name: row[name] for name in columns if name not in (*wanted, "dirname", "id", state)}
-                    params = {name: _cell(cell, texts.get(name, frozenset())) for name, cell in cells.items() if cell}
-                    yield _Result(params, tuple(v for v in values if v is not None))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"'{path.name}' cannot be read: {error}") from None
+    wanted = ["result", *objectives[1:]]
+    table = _Table.read(path)
+    if any(name not in table.columns for name in wanted):
+        raise UserError(f"'{path.name}' is no table of results: it has no column {wanted[0]!r}")
+    state = "trial_state" if "trial_state" in table.columns else "state"
+    parameters = [name for name in table.columns if name and name not in (*wanted, "dirname", "id", state)]
+    # By their ids as they were begun: later ones weigh more with TPE, and tables have the best first.
+    for row in sorted(table.rows, key=lambda row: row.get("id") or ""):
+        values = [table.number(row[name]) for name in wanted]
+        ended = row.get(state, "").strip().casefold()
+        if ended not in ("", "completed") or not (ended or row["result"].strip()):
+            continue
+        if None in values:
+            broken = wanted[values.index(None)]
+            unread[f"{broken} = {row[broken]!r}, which is no finite number"] += 1
+        else:
+            cells = {name: row[name] for name in parameters if row[name].strip()}
+            params = {name: table.value(cell, texts.get(name, frozenset())) for name, cell in cells.items()}
+            yield _Result(params, tuple(v for v in values if v is not None))
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if value - value == 0 else None
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table as people have it: written by `hpo aggregate-results`, or by a spreadsheet that had read that.
+
+    rows: the text of each cell, by its column. decimal: the sign between the digits of a number.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Mapping[str, str]]
+    decimal: str = "."
+
+    @classmethod
+    def read(cls, path: Path) -> _Table:
+        """Read a file; its cells are separated by whichever sign makes `result` one of its columns."""
+        try:
+            data = path.read_bytes()
+            text = data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig")
+            headers = {sign: [name.strip() for name in next(_rows(text, sign), [])] for sign in _SEPARATORS}
+            sign = next((sign for sign, columns in headers.items() if "result" in columns), _SEPARATORS[0])
+            rows = list(_rows(text, sign))[1:]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"'{path.name}' cannot be read: {error}") from None
+        columns = headers[sign]
+        filled = [dict(zip_longest(columns, row[: len(columns)], fillvalue="")) for row in rows]
+        return cls(columns, filled, "." if sign == "," else ",")
+
+    def number(self, text: str) -> float | None:
+        """Return the finite number in a cell, or None."""
+        try:
+            value = float(self._with_point(text))
+        except ValueError:
+            return None
+        return value if value - value == 0 else None
+
+    def value(self, text: str, texts: frozenset[str]) -> Any:
+        """Return what a cell was written for: JSON, else text. What may be one of `texts` is a text."""
+        if text in texts:
+            return text
+        word = text.strip().casefold()
+        if word in ("true", "false"):  # as spreadsheets and pandas write them
+            return word if word in texts else word == "true"
+        try:
+            return json.loads(self._with_point(text))
+        except (ValueError, RecursionError):
+            return text.strip()
+
+    def _with_point(self, text: str) -> str:
+        return text.replace(",", ".") if self.decimal == "," and _COMMA.fullmatch(text.strip()) else text
 
 
-def _cell(text: str, texts: frozenset[str]) -> Any:
-    """The opposite of how a table's cells are written: JSON, else text. What may be one of `texts` is a text."""
-    try:
-        return text if text in texts else json.loads(text)
-    except ValueError:
-        return text
+def _rows(text: str, separator: str) -> Iterator[list[str]]:
+    return (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row)
 
 
 def _texts(space: ParameterSpace) -> dict[str, frozenset[str]]:
