@@ -190,7 +190,24 @@ def choice(*names: str, older: dict[str, str] | None = None) -> Type:
 def each(*names: str) -> Type:
     """Return the type of words that each are one of `names`, in any letter case."""
     one = choice(*names)
-    return Type(f"{one.name}, …", lambda text: [one.read(word) for word in _read_words(text)], " ".join)
+
+    def read(text: str) -> list[str]:
+        words = _read_words(text)
+        try:
+            return [one.read(word) for word in words]
+        except BadValue as error:
+            meant = [_meant(one, word) for word in words]
+            raise BadValue(str(error), meant=None if None in meant else meant) from None
+
+    return Type(f"{one.name}, …", read, " ".join)
+
+
+def _meant(one: Type, word: str) -> Any:
+    """What a word is, or probably was to be; None without a guess."""
+    try:
+        return one.read(word)
+    except BadValue as error:
+        return error.meant
 
 
 BOOLEAN = Type("0 or 1", _read_boolean, show=lambda value: str(int(value)))
