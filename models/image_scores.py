@@ -138,7 +138,9 @@ def feature_network(
         with one_at_a_time(folder):
             if not path.exists():
                 network = _train(images, labels, chosen, device)
-                write_once(path, lambda file: torch.save(network.state_dict(), file))
+                content = io.BytesIO()  # torch.save itself would make a RuntimeError of a full disk
+                torch.save(network.state_dict(), content)
+                write_once(path, lambda file: file.write(content.getbuffer()))
     with torch.random.fork_rng(devices=[]):  # its initial weights are drawn for nothing
         network = Features(images.shape[1])
     network.load_state_dict(torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True))

@@ -42,8 +42,9 @@ def save(state: Any, step: int, *, every: float = 0, keep: int = 2) -> Path | No
 
     state: anything that pickles; with torch imported anything that `torch.save` takes. step: names the file.
     every: seconds that must have passed since the last save, or since the script began; when the trial is asked to
-    pause it is saved whatever the time, and when it is pruned never. keep: how many of those that this process has
-    saved for this trial stay. OSError when the folder cannot be written; the checkpoints before it are still whole.
+    pause it is saved whatever the time, and when it is pruned never. keep: how many of those that this attempt has
+    saved stay, those from before it was restored among them. OSError when the folder cannot be written; the checkpoints
+    before it are still whole.
     """
     global _last_save
     path = (folder() / f"checkpoint_{step}.pt").absolute()
@@ -70,6 +71,7 @@ def restore(default: Any = None) -> Any:
         except (OSError, ValueError):
             continue  # torn or unreadable; an older one is as good as it gets
         seeds.set_state(content["generators"])
+        _adopt(path)
         return content["state"]
     return default
 
@@ -103,12 +105,16 @@ def _checkpoints(where: Path) -> list[Path]:
 
 def _age_and_step(path: Path) -> tuple[int, int]:
     """Time first: in a folder used by hand a new, short run comes after a long one before it."""
+    try:
+        return path.stat().st_mtime_ns, _step(path)
+    except OSError:
+        return 0, _step(path)
+
+
+def _step(path: Path) -> int:
     match = _NAME.fullmatch(path.name)
     assert match is not None
-    try:
-        return path.stat().st_mtime_ns, int(match[1])
-    except OSError:
-        return 0, int(match[1])
+    return int(match[1])
 
 
 def _forget_other_trials(own: Path) -> None:
@@ -118,6 +124,18 @@ def _forget_other_trials(own: Path) -> None:
         _written.clear()
         _last_save = time.monotonic()
     _own = own
+
+
+def _adopt(restored: Path) -> None:
+    """Let `keep` count what this attempt had saved, up to what was restored, before it was stopped.
+
+    Not in ./checkpoints, where one run by hand follows the other, nor in the folders of earlier attempts.
+    """
+    own = folder()
+    if restored.parent == own and os.environ.get("HPO_CHECKPOINT_DIR"):
+        _forget_other_trials(own.absolute())
+        earlier = [path.absolute() for path in _checkpoints(own) if _step(path) <= _step(restored)]
+        _written[:] = sorted(earlier, key=_step)
 
 
 def _forget_all_but(keep: int, newest: Path) -> None:
@@ -130,16 +148,21 @@ def _forget_all_but(keep: int, newest: Path) -> None:
 
 
 class _Summed:
-    """A file to write to that knows the length and checksum of what went through it."""
+    """A file to write to that knows the length and checksum of what went through it, and the first error."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.length, self.crc = file, 0, 0
+        self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
         self.crc = zlib.crc32(view, self.crc)
         self.length += len(view)
-        return self._file.write(view)
+        try:
+            return self._file.write(view)
+        except OSError as error:
+            self.error = self.error or error
+            raise
 
     def flush(self) -> None:
         self._file.flush()
@@ -166,7 +189,12 @@ def _dump(content: dict[str, Any], file: BinaryIO) -> None:
     summed = _Summed(file)
     torch = sys.modules.get("torch")
     if torch is not None:
-        torch.save(content, summed)
+        try:
+            torch.save(content, summed)
+        except RuntimeError as error:  # what torch makes of a full disk
+            if summed.error is None:
+                raise
+            raise summed.error from error
     else:
         pickle.dump(content, summed, protocol=pickle.HIGHEST_PROTOCOL)
     file.write(summed.trailer())

@@ -142,6 +142,25 @@ def test_the_network_is_trained_once_per_data_set_and_leaves_the_generators_alon
     assert len(list(tmp_path.glob("features_*.pt"))) == 3, "other images, or labels: another network"
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+import torch
+import image_data, image_scores
+
+images = image_data.load("digits").train[:100]
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+image_scores.feature_network(images, None, Path(sys.argv[1]), torch.device("cpu"))
+"""
+
+
+def test_a_full_disk_is_said_to_be_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(image_scores.__file__).parent)
+    assert done.stderr.splitlines()[-1] == "OSError: [Errno 27] File too large"
+    assert not list(tmp_path.glob("*features*"))
+
+
 HOLDER = """
 import sys
 from pathlib import Path

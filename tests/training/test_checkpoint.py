@@ -56,6 +56,34 @@ def test_the_last_few_are_kept(folder: Path) -> None:
     assert names(folder) == {"checkpoint_3.pt", "checkpoint_4.pt", "checkpoint_5.pt"}
 
 
+def test_as_few_are_kept_where_an_attempt_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of earlier attempts stay: they are not its own."""
+    for epoch in range(1, 6):
+        monkeypatch.setattr(checkpoint, "_own", None)
+        monkeypatch.setattr(checkpoint, "_written", [])  # as in a new process
+        checkpoint.restore()
+        checkpoint.save({"epoch": epoch}, step=epoch)
+    assert names(folder) == {"checkpoint_4.pt", "checkpoint_5.pt"}
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(folder.parent / "second"))
+    monkeypatch.setenv("HPO_RESTORE_FROM", str(folder))
+    assert checkpoint.restore() == {"epoch": 5}
+    for epoch in (6, 7, 8):
+        checkpoint.save({"epoch": epoch}, step=epoch)
+    assert names(folder) == {"checkpoint_4.pt", "checkpoint_5.pt"}
+    assert names(folder.parent / "second") == {"checkpoint_7.pt", "checkpoint_8.pt"}
+
+
+def test_what_is_damaged_and_saved_again_is_one_file(folder: Path) -> None:
+    for epoch in (1, 2):
+        checkpoint.save({"epoch": epoch}, step=epoch)
+    (folder / "checkpoint_2.pt").write_bytes(b"torn")
+    assert checkpoint.restore() == {"epoch": 1}
+    checkpoint.save({"epoch": 2}, step=2)
+    assert checkpoint.restore() == {"epoch": 2}
+    checkpoint.save({"epoch": 3}, step=3)
+    assert names(folder) == {"checkpoint_2.pt", "checkpoint_3.pt"}
+
+
 def test_trials_in_one_process_each_keep_their_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with isolation = none: the next trial has another folder, and its clock begins anew."""
     for name in ("first", "second"):
@@ -215,15 +243,17 @@ def test_no_damaged_byte_is_ever_unpickled(data: st.DataObject, tmp_path_factory
             checkpoint.load(path)
 
 
-def test_a_folder_that_cannot_be_written_is_an_error_and_what_was_saved_stays(folder: Path) -> None:
+@pytest.mark.parametrize("library", ["pickle", "torch"])
+def test_a_folder_that_cannot_be_written_is_an_error_and_what_was_saved_stays(folder: Path, library: str) -> None:
     checkpoint.save("before", step=1)
     limited = (
-        "import resource; from hpo.training import checkpoint\n"
+        f"import resource, {library}; from hpo.training import checkpoint\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"  # as on a full disk: the write fails
         "checkpoint.save(bytes(5000), step=2)"
     )
     done = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True)
-    assert done.returncode == 1 and "OSError" in done.stderr
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "OSError: [Errno 27] File too large"
     assert names(folder) == {"checkpoint_1.pt"}
     assert checkpoint.restore() == "before"
 
