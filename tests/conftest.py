@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,18 @@ settings.load_profile("patient")
 OPTIONAL = "optional: "
 
 _skipped: list[str] = []
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_heeded() -> None:
+    """A suite in the background of a script (or under nohup) ignores signals, and so would all that it starts."""
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
