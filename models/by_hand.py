@@ -130,10 +130,23 @@ FREE = {"epochs", "output_dir", "data_folder", "device", "threads", "test", "rng
 FREE |= {"log_every", "save_every", "keep", "tensorboard", "profile"}
 
 
-def check_same(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """ValueError when training would go on with other hyperparameters than those of its checkpoint."""
+def check_same(state: Mapping[str, Any], now: Mapping[str, Any], data: str) -> None:
+    """ValueError when training would go on with other hyperparameters, or data, than those of its checkpoint."""
+    check_data(state.get("data"), data)
+    saved = state["settings"]
     free = FREE - {"epochs"} if now.get("lr_schedule") == "cosine" else FREE  # its rates follow from their number
     names = [name for name in now if name not in free and name in saved and saved[name] != now[name]]
     if names:
         differences = ", ".join(f"{name} = {saved[name]!r}, not {now[name]!r}" for name in names)
         raise ValueError(f"the checkpoint to go on from was made with {differences}")
+
+
+def check_data(saved: str | None, now: str) -> None:
+    """ValueError when the images are not those of the checkpoint: what is held out now was trained on then.
+
+    saved, now: `Images.fingerprint`; None: the checkpoint has none.
+    """
+    if saved not in (None, now):
+        raise ValueError(
+            f"the checkpoint was made with other data: {saved}, not {now}; give those with data_folder or HPO_DATA"
+        )

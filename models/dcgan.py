@@ -163,7 +163,7 @@ class Data:
             raise ValueError(f"batch_size = {settings.batch_size} is more than the {len(self.train)} training images")
         if count < 2:
             raise ValueError(f"{len(images.train)} images are too few to hold some out for validation")
-        self.images, self.labels = images.train, images.labels
+        self.images, self.labels, self.fingerprint = images.train, images.labels, images.fingerprint
         self.validation = normalised(images.train[held_out].to(device))
         self.channels = images.train.shape[1]
         self.device = device
@@ -305,12 +305,14 @@ def fit(trainer: Trainer, data: Data, yardstick: Yardstick, log: Log) -> dict[st
     epoch, scores = 0, {}
     image_data.save_grid((data.validation[:64] + 1) / 2, folder / "real.png")
     if saved := training.checkpoint.restore():  # of an earlier attempt at this trial
-        by_hand.check_same(saved["settings"], asdict(settings))
+        by_hand.check_same(saved, asdict(settings), data.fingerprint)
         trainer.load_state(saved)
+        yardstick.network.load_state_dict(saved["features"])  # as before, also where it was trained anew meanwhile
+        yardstick = Yardstick(data.validation, yardstick.network)
         epoch, scores = saved["epoch"], saved["scores"]
 
     def save() -> None:
-        state = {"script": SCRIPT, "settings": asdict(settings), "channels": data.channels}
+        state = {"script": SCRIPT, "settings": asdict(settings), "channels": data.channels, "data": data.fingerprint}
         state |= {"epoch": epoch, "scores": scores, "features": yardstick.network.state_dict(), **trainer.state()}
         training.checkpoint.save(state, step=epoch, keep=settings.keep)
 
@@ -440,16 +442,16 @@ def run(hyperparams: Mapping[str, Any]) -> dict[str, float]:
 # -- from a checkpoint: samples, and walks through the latent space
 
 
-def load(path: str | Path) -> tuple[Generator, Settings, Features]:
-    """Return the generator in a checkpoint, its settings, and the feature network that it was scored with."""
+def load(path: str | Path) -> tuple[Generator, Settings, Features, Mapping[str, Any]]:
+    """Return the generator in a checkpoint, its settings, the feature network that scored it, and all that is in it."""
 
-    def restored(state: Mapping[str, Any]) -> tuple[Generator, Settings, Features]:
+    def restored(state: Mapping[str, Any]) -> tuple[Generator, Settings, Features, Mapping[str, Any]]:
         settings = from_hyperparams(Settings, state["settings"])
         generator = Generator(settings.nz, settings.ngf, state["channels"], settings.image_size)
         network = Features(state["channels"])
         generator.load_state_dict(state["g"])
         network.load_state_dict(state["features"])
-        return generator.eval(), settings, network.eval()
+        return generator.eval(), settings, network.eval(), state
 
     return by_hand.load(path, SCRIPT, restored)
 
@@ -462,7 +464,7 @@ def generated(generator: Generator, latents: Tensor) -> Tensor:
 
 def sample(arguments: argparse.Namespace) -> None:
     """Draw grid x grid generated images."""
-    generator, settings, _ = load(arguments.checkpoint)
+    generator, settings, *_ = load(arguments.checkpoint)
     torch.manual_seed(arguments.seed)
     images = generated(generator, torch.randn(arguments.grid**2, settings.nz))
     image_data.save_grid((images + 1) / 2, arguments.output, columns=arguments.grid)
@@ -472,7 +474,7 @@ def slerp(arguments: argparse.Namespace) -> None:
     """Draw a closed walk through the latent space; all frames have one normalisation, the generator's range."""
     if Path(arguments.output).suffix.lower() not in image_data.FILMS:
         raise ValueError(f"{arguments.output} can hold no film: give -o a name that ends in .gif, .png or .webp")
-    generator, settings, _ = load(arguments.checkpoint)
+    generator, settings, *_ = load(arguments.checkpoint)
     torch.manual_seed(arguments.seed)
     images = generated(generator, walk(torch.randn(arguments.anchors, settings.nz), arguments.frames))
     image_data.save_film((images + 1) / 2, arguments.output)
@@ -480,10 +482,11 @@ def slerp(arguments: argparse.Namespace) -> None:
 
 def test(arguments: argparse.Namespace) -> None:
     """Print MMD^2 to the test images, as many as there were to validate: for the winner of a search, once."""
-    generator, settings, network = load(arguments.checkpoint)
+    generator, settings, network, state = load(arguments.checkpoint)
     settings = replace(settings, data_folder=arguments.data_folder or settings.data_folder)
     device = pick_device("auto")
     images = load_images(settings)
+    by_hand.check_data(state.get("data"), images.fingerprint)
     real = normalised(images.test[: held_out_count(settings, images)].to(device))
     if len(real) < 2:
         raise ValueError(f"the data set {settings.dataset} has no test images")

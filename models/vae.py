@@ -175,7 +175,7 @@ class Data:
         train, held_out = image_data.hold_out(images.train, settings.validation)
         self.train, self.test = train.to(device), images.test.to(device)
         self.validation = held_out.to(device) if len(held_out) else self.test
-        self.white = images.white
+        self.white, self.fingerprint = images.white, images.fingerprint
         self.shape = images.train.shape[1:]  # (channels, height, width)
 
     def batches(self, images: Tensor, size: int, *, shuffled: bool = False) -> Iterator[Tensor]:
@@ -221,13 +221,13 @@ def fit(model: VAE, data: Data, settings: Settings) -> float:
     best = {"epoch": 0, "loss": math.inf, "model": {}}
     epoch = 0
     if saved := training.checkpoint.restore():  # of an earlier attempt at this trial
-        by_hand.check_same(saved["settings"], asdict(settings))
+        by_hand.check_same(saved, asdict(settings), data.fingerprint)
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         epoch, loss, best = saved["epoch"], saved["loss"], saved["best"]
 
     def save(every: float) -> None:
-        state = {"script": SCRIPT, "settings": asdict(settings), "shape": list(data.shape)}
+        state = {"script": SCRIPT, "settings": asdict(settings), "shape": list(data.shape), "data": data.fingerprint}
         state |= {"epoch": epoch, "loss": loss, "best": best}
         state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
         training.checkpoint.save(state, step=epoch, every=every)
@@ -330,59 +330,62 @@ def walked(model: VAE, steps: int, corners: Tensor | None = None, dimensions: tu
 # -- from a checkpoint
 
 
-def load(path: str | Path) -> tuple[VAE, Settings, list[int]]:
-    """Return the best model in a checkpoint, its settings, and the shape of an image (channels, height, width)."""
+def load(path: str | Path) -> tuple[VAE, Settings, Mapping[str, Any]]:
+    """Return the best model in a checkpoint, its settings, and all that is in it."""
 
-    def restored(state: Mapping[str, Any]) -> tuple[VAE, Settings, list[int]]:
+    def restored(state: Mapping[str, Any]) -> tuple[VAE, Settings, Mapping[str, Any]]:
         settings = from_hyperparams(Settings, state["settings"])
         model = build(settings, math.prod(state["shape"]))
         model.load_state_dict(state["best"]["model"] or state["model"])
-        return model, settings, state["shape"]
+        return model, settings, state
 
     return by_hand.load(path, SCRIPT, restored)
 
 
-def load_data(settings: Settings, arguments: argparse.Namespace) -> Data:
-    """Return the data set that the model was trained on."""
-    return Data(replace(settings, data_folder=arguments.data_folder or settings.data_folder), pick_device("auto"))
+def load_data(settings: Settings, state: Mapping[str, Any], arguments: argparse.Namespace) -> Data:
+    """Return the data set that the model was trained on. ValueError when it is not what is there now."""
+    data = Data(replace(settings, data_folder=arguments.data_folder or settings.data_folder), pick_device("auto"))
+    by_hand.check_data(state.get("data"), data.fingerprint)
+    return data
 
 
 @torch.no_grad()
 def sample(arguments: argparse.Namespace) -> None:
     """Draw grid x grid images from the prior."""
-    model, _, shape = load(arguments.checkpoint)
-    images = sampled(model, arguments.grid**2, arguments.seed).view(-1, *shape)
+    model, _, state = load(arguments.checkpoint)
+    images = sampled(model, arguments.grid**2, arguments.seed).view(-1, *state["shape"])
     image_data.save_grid(images, arguments.output, arguments.grid)
 
 
 @torch.no_grad()
 def reconstruct(arguments: argparse.Namespace) -> None:
     """Draw rows of images that were held out, each above what the model makes of them."""
-    model, settings, shape = load(arguments.checkpoint)
-    data = load_data(settings, arguments)
+    model, settings, state = load(arguments.checkpoint)
+    data = load_data(settings, state, arguments)
     x = data.examples(arguments.grid * max(1, arguments.grid // 2))
     columns = min(arguments.grid, len(x))
     x = x[: len(x) // columns * columns]
-    image_data.save_grid(reconstructed(model.to(x.device), x, columns).view(-1, *shape), arguments.output, columns)
+    images = reconstructed(model.to(x.device), x, columns).view(-1, *data.shape)
+    image_data.save_grid(images, arguments.output, columns)
 
 
 @torch.no_grad()
 def walk(arguments: argparse.Namespace) -> None:
     """Draw grid x grid images from a plane of the latent space (see `walked`)."""
-    model, settings, shape = load(arguments.checkpoint)
+    model, settings, state = load(arguments.checkpoint)
     dimensions, corners = arguments.dimensions, None
     if dimensions and not (0 <= min(dimensions) < max(dimensions) < model.latent):
         raise ValueError(f"--dimensions must be two different ones of 0 to {model.latent - 1}")
     if not dimensions and model.latent != 2:
-        corners = load_data(settings, arguments).examples(4).cpu()
-    images = walked(model, arguments.grid, corners, dimensions).view(-1, *shape)
+        corners = load_data(settings, state, arguments).examples(4).cpu()
+    images = walked(model, arguments.grid, corners, dimensions).view(-1, *state["shape"])
     image_data.save_grid(images, arguments.output, arguments.grid)
 
 
 def test(arguments: argparse.Namespace) -> None:
     """Print the loss on the test images: for the winner of a search, once."""
-    model, settings, _ = load(arguments.checkpoint)
-    data = load_data(settings, arguments)
+    model, settings, state = load(arguments.checkpoint)
+    data = load_data(settings, state, arguments)
     print(evaluate(model.to(data.test.device), data, data.test))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -340,7 +341,7 @@ def test_what_is_drawn_is_what_the_generator_makes_when_it_is_used_not_trained(
     """Batch norm takes what it has learnt, so that a picture does not depend on those drawn beside it."""
     monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path))
     dcgan.run({**TINY, "epochs": 1})
-    generator, settings, _ = dcgan.load(tmp_path)
+    generator, settings, *_ = dcgan.load(tmp_path)
     z = torch.randn(5, settings.nz)
     with torch.no_grad():
         assert torch.allclose(dcgan.generated(generator, z)[:1], dcgan.generated(generator, z[:1]), atol=1e-6)
@@ -460,6 +461,33 @@ def test_an_empty_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     sentence = mistake(monkeypatch, FOLDER)
     assert sentence.startswith("there are no pictures (.bmp, .gif, ")
     assert sentence.endswith(f" in {tmp_path}/pictures")
+
+
+@pytest.mark.usefixtures("_own_cache")
+def test_it_does_not_go_on_with_other_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held out of them, it may have been trained on."""
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", "first")
+    pictures(tmp_path / "pictures", 20)
+    dcgan.run({**TINY, **FOLDER})
+    Image.new("RGB", (16, 16)).save("pictures/another.png")
+    with pytest.raises(ValueError) as caught:
+        dcgan.run({**TINY, **FOLDER, "epochs": 2})
+    assert re.fullmatch(
+        r"the checkpoint was made with other data: 20 images of 3x16x16 \(.{8}\), "
+        r"not 21 images of 3x16x16 \(.{8}\); give those with data_folder or HPO_DATA",
+        str(caught.value),
+    )
+
+
+def test_it_goes_on_with_the_feature_network_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores of two networks cannot be compared, and one that is trained anew elsewhere may be another."""
+    uninterrupted = dcgan.run({**TINY, "epochs": 2})
+    monkeypatch.setenv("HPO_CHECKPOINT_DIR", str(tmp_path / "first"))
+    dcgan.run({**TINY, "epochs": 1})
+    monkeypatch.setattr(dcgan, "feature_network", lambda *_, **__: dcgan.Features(1).requires_grad_(False))
+    assert dcgan.run({**TINY, "epochs": 2}) == uninterrupted
 
 
 @pytest.mark.usefixtures("_own_cache")

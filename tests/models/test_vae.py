@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -457,6 +458,39 @@ def test_training_by_hand_goes_on_only_when_asked_and_as_it_began(
     assert refusal(monkeypatch, *words, "--lr", "0.1", "--beta", "2", "--resume") == (
         "vae.py: the checkpoint to go on from was made with lr = 0.001, not 0.1, beta = 1.0, not 2"
     )
+
+
+def test_other_data_than_it_was_trained_on_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is held out of them, it may have been trained on."""
+    digits = image_data.load("digits")
+    for name, train in (("a", digits.train[:200]), ("b", digits.train[1:201])):
+        Path(name).mkdir()
+        for part, images in (("train", train), ("t10k", digits.test[:20])):
+            header = struct.pack(">4I", 0x803, len(images), 8, 8)
+            Path(name, f"{part}-images-idx3-ubyte").write_bytes(header + bytes(images.flatten().tolist()))
+    words = ["--dataset=mnist", "--hidden-size=16", "--batch-size=32", "--output-dir=first"]
+    monkeypatch.setenv("HPO_DATA", "a")
+    here(monkeypatch, *words, "--epochs", "1")
+    monkeypatch.setenv("HPO_DATA", "b")
+    first, second = (image_data.load("mnist", name).fingerprint for name in ("a", "b"))
+    assert first != second
+    for command in (
+        [*words, "--epochs", "2", "--resume"],
+        *([command, "--checkpoint", "first"] for command in ("test", "reconstruct", "walk")),
+    ):
+        assert refusal(monkeypatch, *command) == (
+            f"vae.py: the checkpoint was made with other data: {first}, not {second}; "
+            "give those with data_folder or HPO_DATA"
+        )
+    here(monkeypatch, "test", "--checkpoint", "first", "--data-folder", "a")
+    here(monkeypatch, *words, "--epochs", "2", "--resume", "--data-folder", "a")
+
+    old = torch.load("first/checkpoints/checkpoint_2.pt", weights_only=True)
+    del old["state"]["data"]  # checkpoints were once without
+    torch.save(old, "old.pt")
+    here(monkeypatch, "test", "--checkpoint", "old.pt")
 
 
 def test_where_nothing_is_to_go_on_from_it_does_not_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
