@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpo.ledger import TrialRecord
 from hpo.samplers.base import Proposal, Task, found
 from hpo.samplers.units import draw, place
-from hpo.space import ParameterSpace, Space
+from hpo.space import ParameterSpace, Space, SpaceError
 from hpo.told import Told
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ class QmcSampler:
         if number:
             self._sobol.fast_forward(number)
         point = self._sobol.random(1)[0].tolist()
-        return found(self._space, lambda label, domain: place(domain, point[self._columns[label]]))
+        try:
+            return found(self._space, lambda label, domain: place(domain, point[self._columns[label]]))
+        except SpaceError:  # a transformation is infinite there
+            return draw(self._space, self._seed, number)
 
 
 def too_many_dimensions(task: Task) -> str | None:

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from hpo.samplers.base import Proposal, found
-from hpo.samplers.units import count, place, value_at
-from hpo.space import Domain, FloatDomain, ParameterSpace
+from hpo.samplers.units import count, draw, place, value_at
+from hpo.space import Domain, FloatDomain, ParameterSpace, SpaceError
 from hpo.told import FOUND
 
 #: Distances that are compared to choose the best of some random hypercubes.
@@ -36,9 +36,12 @@ class Design:
         self._block = lru_cache(maxsize=2)(self._make_block)
 
     def propose(self, number: int) -> Proposal:
-        """Return point `number`, from 0."""
+        """Return point `number`, from 0; where a transformation is infinite at it, a draw in its place."""
         block, row = divmod(number, self._size)
-        return self._proposal(self._block(block)[row])
+        try:
+            return self._proposal(self._block(block)[row])
+        except SpaceError:
+            return draw(self._space, self._seed, number)
 
     def _proposal(self, point: Mapping[str, float]) -> Proposal:
         return found(self._space, lambda label, domain: self._value(domain, point[label]))
@@ -53,9 +56,15 @@ class Design:
         cubes = (self._hypercube(dice) for _ in range(tries))
         points = max(cubes, key=_least_distance) if tries > 1 else next(cubes)
         for label in self._conditional_labels():
-            active = [point for point in points if label in self._proposal(point).system_attrs[FOUND]]
+            active = [point for point in points if self._has(point, label)]
             self._spread(active, label, [point[label] for point in active], dice)
         return points
+
+    def _has(self, point: _Point, label: str) -> bool:
+        try:
+            return label in self._proposal(point).system_attrs[FOUND]
+        except SpaceError:  # another is drawn in its place
+            return False
 
     def _hypercube(self, dice: random.Random) -> list[_Point]:
         points: list[_Point] = [{} for _ in range(self._size)]

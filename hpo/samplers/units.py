@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 from typing import Any
 
 from hpo.samplers.base import Proposal, found
-from hpo.space import ChoiceDomain, Domain, FloatDomain, IntDomain, ParameterSpace
+from hpo.space import ChoiceDomain, Domain, FloatDomain, IntDomain, ParameterSpace, SpaceError
+
+#: So many points are drawn for one at which no transformation is infinite.
+_DRAWS = 1000
 
 
 def count(domain: Domain) -> int | None:
@@ -48,6 +52,12 @@ def _place_log(domain: IntDomain | FloatDomain, unit: float) -> float:
 
 
 def draw(space: ParameterSpace, seed: int, number: int) -> Proposal:
-    """Return the independent draw of trial `number`, uniform on each parameter's scale."""
+    """Return the independent draw of trial `number`, uniform on each parameter's scale.
+
+    Where a transformation is infinite at it the next one is taken. Raises `SpaceError` when it is nearly everywhere.
+    """
     dice = random.Random(f"{seed}/random/{number}")  # noqa: S311
+    for _ in range(_DRAWS):
+        with contextlib.suppress(SpaceError):
+            return found(space, lambda _label, domain: place(domain, dice.random()))
     return found(space, lambda _label, domain: place(domain, dice.random()))

@@ -132,6 +132,19 @@ def test_a_transformation_may_be_infinite_at_the_edge_where_the_best_lies(name: 
     assert len(search.run(20)) == 20
 
 
+@pytest.mark.parametrize("name", [name for name in samplers.TABLE if name not in ("grid", "gp")])
+def test_a_transformation_may_be_infinite_at_a_value_within_the_range(name: str):
+    space = ParameterSpace(
+        [
+            Integer("x", -5, 9, transform=Call("/", (1, Name("x")))),
+            Integer("z", -3, 2, transform=Call("/", (1, Name("x")))),
+            Real("y", 0, 1),
+        ]
+    )
+    for params in Searching(name, space, lambda p: {"value": p["x"]}).run(40):
+        assert Inverse(space).found(params) is not None
+
+
 @pytest.mark.parametrize("high", [2**31 - 1, 10**18, 2**63 - 1, 10**30])
 @pytest.mark.parametrize("name", [name for name in samplers.TABLE if name not in ("grid", "gp")])
 def test_ranges_of_very_many_values_are_searched(name: str, high: int):
