@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import difflib
 import math
 import os
 from collections.abc import Mapping
@@ -18,12 +19,23 @@ import torch
 
 Settings = TypeVar("Settings")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+#: What hpo adds to the dictionary of every trial, as CANDLE does.
+ADDED = ("id", "experiment_id", "run_id", "output_dir", "rng_seed", "timeout", "train_bool", "data_type")
 SEEDS = range(-(2**63), 2**64)  # what torch takes
 
 
 def from_hyperparams(cls: type[Settings], hyperparams: Mapping[str, Any]) -> Settings:
-    """Return a `cls` with the values that the dictionary has for its fields; what else it holds is ignored."""
-    return cls(**{f.name: hyperparams[f.name] for f in fields(cls) if f.name in hyperparams})
+    """Return a `cls` with the values that the dictionary has for its fields.
+
+    ValueError, in a sentence, for names that are neither its fields nor `ADDED`: they may be misspelt.
+    """
+    known = [f.name for f in fields(cls)]
+    unknown = [name for name in hyperparams if name not in known and name not in ADDED]
+    if unknown:
+        near = {name: difflib.get_close_matches(name, known, n=1) for name in unknown}
+        hints = [f"{name} (did you mean {near[name][0]}?)" if near[name] else name for name in unknown]
+        raise ValueError(f"the script has no hyperparameter {', '.join(hints)}: see {cls.__name__}")
+    return cls(**{name: value for name, value in hyperparams.items() if name in known})
 
 
 def from_command_line(cls: type, description: str) -> dict[str, Any]:

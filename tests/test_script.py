@@ -313,6 +313,37 @@ def test_the_dictionary_is_followed_through_the_script(study, text, names):
     assert not found.reads.everything
 
 
+SETTINGS = """
+import dataclasses, helper
+from helper import build
+@dataclasses.dataclass
+class S:
+    x: int
+    y: int = 2
+"""
+
+
+@pytest.mark.parametrize("call", ["build(S, hyperparams)", "helper.build(data_class=S, data=hyperparams)"])
+def test_a_dataclass_that_is_filled_from_the_dictionary_lists_what_is_read(study, call):
+    found = study(f"{SETTINGS}history = {call}", helper="def build(cls, data): ...")
+    assert possible(found) == ["x", "y"]
+    assert not found.reads.everything
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "history = build(S, 1, hyperparams)",
+        "history = build(S)(hyperparams)",
+        "def build(cls, p):\n    return cls(p)\nhistory = build(S, hyperparams)",
+        "class C(S): pass\nhistory = build(C, hyperparams)",
+        "S = 3\nhistory = build(S, hyperparams)",
+    ],
+)
+def test_else_the_function_may_read_anything(study, text):
+    assert study(SETTINGS + text, helper="def build(cls, data): ...").reads.everything
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -26,13 +26,14 @@ def check_names(inputfile: InputFile, analysis: Analysis, file: Path, complaints
     """Complain of names that the script reads and nobody defines; return notes on what is defined and nobody reads.
 
     An error is only what must end in a KeyError. A read for which the script has an answer of its own is a warning of
-    its own when a defined name is so near that it may be meant; all others share one. A parameter that is searched and
-    never read is a warning. file: the input file as its user named it.
+    its own when a defined name is so near that it may be meant; all others share one; of the fields of a dataclass
+    nothing is said. A parameter that is searched and never read is a warning. file: the input file as its user named
+    it.
     """
     reads = _first_reads(analysis.reads.names)
     names = defined(inputfile)
     unknown = [read for read in reads if read.name not in {*names, *RESERVED}]
-    _complain_of_unknown(inputfile, analysis.script.path, unknown, complaints)
+    _complain_of_unknown(inputfile, analysis.script.path, [read for read in unknown if not read.field], complaints)
     if not inputfile.single_run:
         _warn_of_missing(inputfile, analysis.script.path, reads, complaints)
     if analysis.reads.everything:

@@ -1,7 +1,9 @@
 """Which names a Python script takes from its dictionary of hyperparameters, and how surely.
 
 The dictionary is followed from its first variable into plain aliases (``params = hyperparams``) and into the parameters
-of the script's own functions that it is handed to. Where it goes further, anything may be read.
+of the script's own functions that it is handed to. Where it goes further, anything may be read, but for one use: a
+function from elsewhere that gets a dataclass of the script beside the dictionary, ``from_hyperparams(Settings,
+hyperparams)``, makes the one of the other, and reads its fields.
 """
 
 from __future__ import annotations
@@ -24,13 +26,15 @@ class Read:
     """A name taken from the dictionary, and the line (from 1).
 
     definite: a KeyError is certain when nobody defines the name.
-    optional: the script has an answer of its own for when the name is not there.
+    optional: the script has an answer of its own for when the name is not there. field: it is one of a dataclass, which
+    lists what may be there.
     """
 
     name: str
     line: int
     definite: bool = False
     optional: bool = False
+    field: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,10 @@ class Use:
 
     def _argument(self, call: ast.AST, where: int | str) -> list[tuple[Scope, str]]:
         """The dictionary is handed to a call, by position or by keyword."""
+        if isinstance(call, ast.Call) and (cls := self._filled(call)):
+            self._open = True
+            self._reads += _fields(cls)
+            return []
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
             self._lose()
             return []
@@ -165,6 +173,31 @@ class Use:
             self._everything = True
             return []
         return [(self.scopes.of_function[nodes[0]], parameter)]
+
+    def _filled(self, call: ast.Call) -> ast.ClassDef | None:
+        """Return the dataclass of the script that an imported function gets beside the dictionary and nothing else."""
+        function = call.func
+        while isinstance(function, ast.Attribute):
+            function = function.value
+        values = [*call.args, *(keyword.value for keyword in call.keywords)]
+        if len(values) != 2 or not isinstance(self._bound(function), ast.alias):
+            return None
+        classes = [node for node in map(self._bound, values) if isinstance(node, ast.ClassDef)]
+        return next((cls for cls in classes if not cls.bases and any(map(_is_dataclass, cls.decorator_list))), None)
+
+    def _bound(self, node: ast.expr) -> ast.AST | None:
+        """Return what alone gives a name its meaning."""
+        nodes = self.scopes.bound_at(self.scopes.owner(node), node.id) if isinstance(node, ast.Name) else []
+        return nodes[0] if len(nodes) == 1 else None
+
+
+def _is_dataclass(decorator: ast.expr) -> bool:
+    return ast.unparse(decorator).partition("(")[0].rpartition(".")[2] == "dataclass"
+
+
+def _fields(cls: ast.ClassDef) -> list[Read]:
+    named = [s.target for s in cls.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
+    return [Read(name.id, name.lineno, optional=True, field=True) for name in named]
 
 
 def _literal(node: ast.expr) -> str | None:

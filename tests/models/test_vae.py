@@ -17,11 +17,15 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from support import hpo
 from torch import Tensor
 from torch.nn import functional as F
 
 import image_data
+import model_settings
 import vae
+from hpo import shipped
+from hpo.experiment import reserved
 
 MODELS = Path(vae.__file__).parent
 SMALL = {"epochs": 2, "hidden_size": 16, "latent_size": 2}
@@ -198,8 +202,29 @@ def test_the_rate_of_learning_falls_as_a_cosine(monkeypatch: pytest.MonkeyPatch)
 # As a trial
 
 
-def test_what_else_a_trials_dictionary_holds_is_ignored() -> None:
-    assert vae.run({**SMALL, "id": "hpset_00001", "train_bool": True, "data_type": "float32", "conv": [1, 2]}) > 0
+def test_what_hpo_adds_to_a_trials_dictionary_is_ignored() -> None:
+    added = reserved("hpset_00001", "X000", 1, {})
+    assert {*added, "output_dir"} == {*model_settings.ADDED}
+    assert vae.run({**SMALL, **added}) > 0
+
+
+def test_what_is_no_hyperparameter_is_named_with_the_nearest() -> None:
+    with pytest.raises(ValueError) as caught:
+        vae.run({"id": "hpset_00001", "latent_sise": 5, "learning_rate": 0.1})
+    assert str(caught.value) == (
+        "the script has no hyperparameter latent_sise (did you mean latent_size?), learning_rate: see Settings"
+    )
+
+
+def test_hpo_check_finds_it_before_anything_runs(tmp_path: Path) -> None:
+    text = (shipped.folder("inputs") / "vae.in").read_text()
+    Path("vae.in").write_text(text.replace("latent_size =", "latent_sise =").replace("lr  ", "learning_rate  "))
+    checked = json.loads(hpo("check", "vae.in", "--json", cwd=tmp_path).stdout)
+    assert [warning["message"].partition(" so all ")[0] for warning in checked["warnings"]] == [
+        "the script never reads the parameter 'learning_rate',",
+        "the script never reads the parameter 'latent_sise',",
+    ]
+    assert checked["warnings"][1]["message"].endswith("Did you mean 'latent_size'?")
 
 
 def test_one_seed_gives_one_loss() -> None:
