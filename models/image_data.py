@@ -23,6 +23,7 @@ import secrets
 import shutil
 import struct
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -415,6 +416,10 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 def write_once(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file beside and give it its name, unless another process was first: all that read it read the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*"):
+        with contextlib.suppress(OSError):  # what a killed process has left; a day is longer than any write takes
+            if time.time() - left.stat().st_mtime > 86_400:
+                left.unlink()
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with beside.open("wb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -191,6 +192,15 @@ def test_who_waits_for_a_network_goes_on_when_the_one_that_trains_it_is_killed(t
             holder.kill()
             assert [waiting.communicate()[0] for waiting in (first, second)] == ["has it\n"] * 2
     assert [p.suffix for p in tmp_path.glob("features_*")] == [".pt"]
+
+
+def test_what_killed_processes_left_is_removed_after_a_day(tmp_path: Path) -> None:
+    for name in (".file.old", ".file.new", ".other.old"):
+        (tmp_path / name).touch()
+    for old in tmp_path.glob("*.old"):
+        os.utime(old, (0, 0))
+    image_data.write_once(tmp_path / "file", lambda file: file.write(b"whole"))
+    assert {p.name for p in tmp_path.iterdir()} == {"file", ".file.new", ".other.old"}
 
 
 def test_of_two_that_train_at_once_the_first_to_finish_counts(tmp_path: Path) -> None:
