@@ -55,7 +55,7 @@ OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 @dataclass
 class Settings:
-    """Every hyperparameter and its default. A trial's dictionary may hold any of them."""
+    """Every hyperparameter and its default. A trial's dictionary may hold any of them, and others."""
 
     dataset: str = "fashion_mnist"  # mnist, cifar10, digits, fake, or folder: all pictures below data_folder
     data_folder: str = ""  # where the data set is; empty: $HPO_DATA, else the user's cache
@@ -423,7 +423,7 @@ def experiment_folder(folder: Path) -> Path:
 def run(hyperparams: Mapping[str, Any]) -> dict[str, float]:
     """Train with `hyperparams` (see Settings); return {"val_loss": MMD^2 to real images held out, "swd": on pixels}.
 
-    ValueError for an unknown name or an impossible value, FileNotFoundError without data, FloatingPointError when the
+    ValueError for a misspelt name or an impossible value, FileNotFoundError without data, FloatingPointError when the
     training diverges.
     """
     settings = from_hyperparams(Settings, hyperparams)

@@ -27,14 +27,14 @@ SEEDS = range(-(2**63), 2**64)  # what torch takes
 def from_hyperparams(cls: type[Settings], hyperparams: Mapping[str, Any]) -> Settings:
     """Return a `cls` with the values that the dictionary has for its fields.
 
-    ValueError, in a sentence, for names that are neither its fields nor `ADDED`: they may be misspelt.
+    What else it holds is ignored, but for what looks like a field misspelt: ValueError, in a sentence.
     """
     known = [f.name for f in fields(cls)]
-    unknown = [name for name in hyperparams if name not in known and name not in ADDED]
-    if unknown:
-        near = {name: difflib.get_close_matches(name, known, n=1) for name in unknown}
-        hints = [f"{name} (did you mean {near[name][0]}?)" if near[name] else name for name in unknown]
-        raise ValueError(f"the script has no hyperparameter {', '.join(hints)}: see {cls.__name__}")
+    others = [name for name in hyperparams if name not in known and name not in ADDED]
+    near = {name: match[0] for name in others if (match := difflib.get_close_matches(name, known, n=1))}
+    if near:
+        hints = ", ".join(f"{name} (did you mean {meant}?)" for name, meant in near.items())
+        raise ValueError(f"the script has no hyperparameter {hints}: see {cls.__name__}")
     return cls(**{name: value for name, value in hyperparams.items() if name in known})
 
 

@@ -51,7 +51,7 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "gelu": nn.GELU,
 
 @dataclass
 class Settings:
-    """Every hyperparameter and its default. A trial's dictionary may hold any of them."""
+    """Every hyperparameter and its default. A trial's dictionary may hold any of them, and others."""
 
     dataset: str = "digits"  # digits, mnist, fashion_mnist, cifar10, fake
     data_folder: str = ""  # where the data set is; empty: $HPO_DATA, else the user's cache
@@ -268,7 +268,7 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 def run(hyperparams: Mapping[str, Any]) -> float | dict[str, float]:
     """Train with `hyperparams` (see Settings) and return the validation loss, with `test` also the test loss.
 
-    ValueError for an unknown name or an impossible value, FileNotFoundError without data, FloatingPointError when the
+    ValueError for a misspelt name or an impossible value, FileNotFoundError without data, FloatingPointError when the
     training diverges.
     """
     settings = from_hyperparams(Settings, hyperparams)

@@ -202,17 +202,18 @@ def test_the_rate_of_learning_falls_as_a_cosine(monkeypatch: pytest.MonkeyPatch)
 # As a trial
 
 
-def test_what_hpo_adds_to_a_trials_dictionary_is_ignored() -> None:
+def test_what_else_a_trials_dictionary_holds_is_ignored() -> None:
     added = reserved("hpset_00001", "X000", 1, {})
     assert {*added, "output_dir"} == {*model_settings.ADDED}
-    assert vae.run({**SMALL, **added}) > 0
+    assert vae.run({**SMALL, **added, "conv": [1, 2]}) > 0
 
 
-def test_what_is_no_hyperparameter_is_named_with_the_nearest() -> None:
+def test_a_misspelt_hyperparameter_is_named_with_the_one_that_is_meant() -> None:
     with pytest.raises(ValueError) as caught:
-        vae.run({"id": "hpset_00001", "latent_sise": 5, "learning_rate": 0.1})
+        vae.run({"id": "hpset_00001", "latent_sise": 5, "epoch": 3})
     assert str(caught.value) == (
-        "the script has no hyperparameter latent_sise (did you mean latent_size?), learning_rate: see Settings"
+        "the script has no hyperparameter latent_sise (did you mean latent_size?), epoch (did you mean epochs?):"
+        " see Settings"
     )
 
 
