@@ -86,9 +86,9 @@ def load(name: str, folder: str | Path | None = None) -> Images:
     """Return the data set `name`, one of `NAMES`.
 
     mnist and fashion_mnist are idx files, gzipped or not. They are looked for in `folder` or else $HPO_DATA, which must
-    be there, directly or in `<folder>/MNIST/raw` (torchvision's layout); where neither is given, in the user's cache
-    and where the system's package manager puts them. What is not there is downloaded by torchvision, once, for all
-    processes that share the folder.
+    be there, or else the user's cache: directly, or in `<folder>/MNIST/raw` (torchvision's layout). Where no `folder`
+    is given, also where the system's package manager puts them. What is not there is downloaded by torchvision, once,
+    for all processes that share the folder.
 
     ValueError for an unknown name or a damaged file; FileNotFoundError, in a sentence, when a folder that is given does
     not exist, and when the files are nowhere and cannot be fetched.
@@ -100,7 +100,7 @@ def load(name: str, folder: str | Path | None = None) -> Images:
     if name == "cifar10":
         return _cifar10(_existing(folder))
     if name in TORCHVISION_NAMES:
-        system = None if folder or os.environ.get("HPO_DATA") else SYSTEM_FOLDERS.get(name)
+        system = None if folder else SYSTEM_FOLDERS.get(name)
         return _idx_images(_find_or_fetch(name, _existing(folder), system))
     near = difflib.get_close_matches(name, NAMES, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""

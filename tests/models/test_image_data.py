@@ -91,10 +91,11 @@ def test_what_the_system_has_installed_is_used_where_no_folder_is_given(
 ) -> None:
     monkeypatch.setattr(image_data, "SYSTEM_FOLDERS", {"fashion_mnist": tmp_path / "system"})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("HPO_DATA", raising=False)
     write_idx(tmp_path / "system", gzipped=True)
-    assert len(image_data.load("fashion_mnist").test) == 5
     (tmp_path / "empty").mkdir()
+    for variable in ("", str(tmp_path / "empty")):
+        monkeypatch.setenv("HPO_DATA", variable)
+        assert len(image_data.load("fashion_mnist").test) == 5
     Download(monkeypatch).count = 2  # it has one image more than downloads before
     assert len(image_data.load("fashion_mnist", tmp_path / "empty").test) == 3
 
