@@ -194,6 +194,7 @@ class Liveness:
         self._identities: dict[str, Identity] = {}
         self._since: dict[str, tuple[str, float]] = {}
         self._moved: set[str] = set()  # whose heartbeats this reader has seen move
+        self._asked_for: set[str] = set()  # who is known to be of the owner, for whose jobs squeue is asked
         self._verdicts = Verdicts(Board(folder.parent / "scheduler"), Incarnation.here())
 
     def meet(self, workers: Iterable[str]) -> None:
@@ -268,7 +269,7 @@ class Liveness:
         """What Slurm says of a worker's job; None for a worker outside of a job, or in one that is not asked for."""
         if identity.job is None:
             return None
-        if not of_owner(self._folder, identity.id):
+        if not self._is_asked_for(identity.id):
             return Vitality.DEAD if self._verdicts.superseded(identity.job) else None
         lives = self._verdicts.lives(identity.id, identity.job)
         if lives is False:  # for ever: who looks next need not ask again
@@ -277,6 +278,12 @@ class Liveness:
                 with contextlib.suppress(OSError):
                     (self._folder / f"{identity.id}.dead").write_text(reason)
         return Vitality.UNKNOWN if lives is None else Vitality.ALIVE if lives else Vitality.DEAD
+
+    def _is_asked_for(self, worker: str) -> bool:
+        """`of_owner`, without a look at the disk for who is known."""
+        if worker not in self._asked_for and of_owner(self._folder, worker):
+            self._asked_for.add(worker)
+        return worker in self._asked_for
 
     def _here(self, identity: Identity) -> Vitality | None:
         """What the process of a worker of this host tells; None for a stopped one that is Slurm's to judge."""

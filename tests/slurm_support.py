@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,22 @@ def squeue_line(
     job, _, index = name.partition("_")
     cells = [job, index or "N/A", state, str(restarts), left, "0", node, reason]
     return "".join(cell.ljust(width) for cell, width in zip(cells, queue._COLUMNS.values(), strict=True)) + "\n"
+
+
+#: What a cluster says of itself.
+CONFIG = "ClusterName = faraway\nMaxArraySize = 1001\nMaxJobCount = 10000\nKillWait = 30 sec\n"
+
+
+def faraway(folder: Path, fakes: Callable[..., Path], **texts: str) -> Path:
+    """Put commands on PATH that each say what the file of its name in `folder` holds; return where they are.
+
+    texts: what other files hold than those of a cluster with one partition and no jobs.
+    """
+    nothing = dict.fromkeys(("sbatch", "squeue", "scancel"), "")
+    said = {"scontrol": CONFIG, "sinfo": "batch*|1-00:00:00|16|64000|(null)|up\n", **nothing, **texts}
+    for name, text in said.items():
+        (folder / name).write_text(text)
+    return fakes(**{name: f"say {folder / name}" for name in said})
 
 
 def is_up() -> bool:

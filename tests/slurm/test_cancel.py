@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import support
-from slurm_support import LEAKY, Folder, leaky, points, run, squeue_line
+from slurm_support import LEAKY, Folder, faraway, leaky, points, run, squeue_line
 
 from hpo.executors import slurm
 from hpo.experiment import Experiment
@@ -72,16 +72,7 @@ class Site:
 def site(tmp_path: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Site:
     for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
         monkeypatch.delenv(name, raising=False)
-    texts = {
-        "scontrol": "ClusterName = faraway\nMaxArraySize = 1001\nMaxJobCount = 10000\nKillWait = 30 sec\n",
-        "sinfo": "batch*|1-00:00:00|16|64000|(null)|up\n",
-        "sbatch": "",
-        "squeue": "",
-        "scancel": "",
-    }
-    for name, text in texts.items():
-        (tmp_path / name).write_text(text)
-    made = Site(tmp_path, fakes(**{name: f"say {tmp_path / name}" for name in texts}))
+    made = Site(tmp_path, faraway(tmp_path, fakes))
     support.write_input(tmp_path, support.SQUARE, "x = [1, 2, 3]")
     made.gives("17")
     made.hpo("submit-job", "model.in")

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import support
+from slurm_support import CONFIG
 from slurm_support import squeue_line as row
 
 from hpo import liveness
@@ -343,8 +344,6 @@ def test_without_sbatch_slurm_cannot_be_asked_for(tmp_path: Path) -> None:
 
 
 # -- submitting ------------------------------------------------------------------------------------------------------
-
-CONFIG = "ClusterName = faraway\nMaxArraySize = 1001\nMaxJobCount = 10000\nKillWait = 30 sec\n"
 
 
 @pytest.fixture

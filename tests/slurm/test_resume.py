@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import support
-from slurm_support import LEAKY, Folder, leaky, points, run, squeue_line
+from slurm_support import LEAKY, Folder, faraway, leaky, points, run, squeue_line
 
 from hpo.slurm import jobs
 
@@ -24,16 +24,7 @@ def room(tmp_path: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyP
     """An experiment whose two tasks were seen to run, on a cluster that now gives the number 18; its commands."""
     for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
         monkeypatch.delenv(name, raising=False)
-    texts = {
-        "scontrol": "ClusterName = faraway\nMaxArraySize = 1001\nMaxJobCount = 10000\nKillWait = 30 sec\n",
-        "sinfo": "batch*|1-00:00:00|16|64000|(null)|up\n",
-        "sbatch": "17;faraway\n",
-        "squeue": squeue_line("17_0") + squeue_line("17_1"),
-        "scancel": "",
-    }
-    for name, text in texts.items():
-        (tmp_path / name).write_text(text)
-    made = fakes(**{name: f"say {tmp_path / name}" for name in texts})
+    made = faraway(tmp_path, fakes, sbatch="17;faraway\n", squeue=squeue_line("17_0") + squeue_line("17_1"))
     support.write_input(tmp_path, support.SQUARE, "x = [1, 2, 3]", "  nworkers = 2")
     assert support.hpo("submit-job", "model.in", cwd=tmp_path, **CLUSTER).returncode == 0
     assert "running" in support.hpo("status", cwd=tmp_path, **CLUSTER).stdout

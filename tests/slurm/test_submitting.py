@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import support
-from slurm_support import Folder
+from slurm_support import Folder, faraway
 
 from hpo.errors import SchedulerError
 from hpo.results.view import View
@@ -29,17 +29,8 @@ def site(tmp_path: Path, fakes: Callable[..., Path], monkeypatch: pytest.MonkeyP
     for name in [name for name in os.environ if name.startswith(("SLURM_", "SBATCH_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SLURM_CLUSTER_NAME", "faraway")
-    answers = {
-        "scontrol": "ClusterName = faraway\nMaxArraySize = 1001\nMaxJobCount = 10000\nKillWait = 30 sec\n",
-        "sinfo": "batch*|1-00:00:00|16|64000|gpu:k80:4|up\n",
-        "sbatch": "17;faraway\n",
-        "squeue": "",
-        "scancel": "",
-    }
-    for name, text in answers.items():
-        (tmp_path / name).write_text(text)
     support.write_input(tmp_path, support.SQUARE, "x = [1, 2, 3]", "  nworkers = 2")
-    return fakes(**{name: f"say {tmp_path / name}" for name in answers})
+    return faraway(tmp_path, fakes, sbatch="17;faraway\n", sinfo="batch*|1-00:00:00|16|64000|gpu:k80:4|up\n")
 
 
 def instead(room: Path, command: str, text: str) -> None:
